@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connection tracking: one entry per connection, found from either direction.
+ *
+ * td_ct      HASH without preallocation: connections that both sides have spoken on.
+ * td_ct_new  LRU_HASH: attempts, one-way flows, and remembered denials. A flood here pushes out
+ *            others of its kind, never an established connection.
+ * td_ct_prev the td_ct of a build with another value layout, during an upgrade.
+ * td_ct_gc   QUEUE of struct td_gc_item: what the timer in td_gc_timer visits in turn; every key of
+ *            td_ct and td_nat is in it exactly once. So entries expire without the agent.
+ * td_nat     HASH without preallocation: masquerade, from the outside's view to the pod's.
+ *
+ * If td_ct is full a connection stays in td_ct_new, tracked but evictable, and is counted
+ * (TD_STAT_CT_FULL). If td_nat or its port range is full the packet is dropped
+ * (NO_MAPPING_FOR_NAT_MASQUERADE). */
+#pragma once
+
+#include "types.h"
+
+/* Normalised: the lower (address, port) pair comes first, compared as memcmp() does on the
+ * address, then on the port as a number in network order. ICMP echo: port is the identifier in
+ * both places. */
+struct td_ct_key {
+	struct td_addr addr[2];
+	__be16 port[2];
+	__u8 protocol;
+	__u8 pad[3];
+};
+TD_SIZE(struct td_ct_key, 40);
+
+enum td_ct_state {
+	TD_CT_NEW = 0,      /* only the initiator has spoken */
+	TD_CT_ESTABLISHED,  /* both have */
+	TD_CT_CLOSING,      /* one FIN */
+	TD_CT_TIME_WAIT,    /* both FINs */
+	TD_CT_RESET,        /* RST seen */
+	TD_CT_DENIED,       /* remembered denial; in td_ct_new only */
+};
+
+#define TD_CT_INITIATOR_HIGH (1u << 0) /* the initiator is addr[1] */
+#define TD_CT_NAT            (1u << 1) /* masqueraded: nat_addr and nat_port are set */
+#define TD_CT_SEEN_REPLY     (1u << 2)
+
+/* Fields after `end` may be added; the ones before never move: an upgrade reads the previous
+ * build's entries up to the shorter length. [0] is the initiator's side, [1] the responder's. */
+struct td_ct {
+	__u32 expires;    /* tick */
+	__u32 generation; /* of td_config when judged */
+	__u32 reported;   /* tick of the last report */
+	__u32 identity[2];
+	__u32 rule[2];    /* deciding rule: [0] egress of the initiator, [1] ingress of the responder */
+	__u32 ifindex[2]; /* host-side device of a local pod; 0: beyond the stack or an uplink */
+	__u16 endpoint_id[2];
+	__u8 state;
+	__u8 flags;
+	__u8 reason;      /* of a denial: td_drop */
+	__u8 match;       /* td_match of egress | td_match of ingress << 4 */
+	__u8 tcp_flags[2]; /* seen so far from each side */
+	__be16 nat_port;
+	struct td_addr nat_addr;
+	__u32 uplink; /* ifindex a masqueraded or routed connection leaves by; 0: the stack decides */
+	__u64 packets[2];
+	__u64 bytes[2];
+#ifdef TD_TEST_WIDE_CT
+	__u64 test_extra; /* only in the build that tests upgrades */
+#endif
+};
+#ifndef TD_TEST_WIDE_CT
+TD_SIZE(struct td_ct, 104);
+#endif
+
+struct td_nat_key {
+	struct td_addr remote;
+	struct td_addr local; /* the node's address */
+	__be16 remote_port;   /* ICMP: 0 */
+	__be16 local_port;    /* ICMP: identifier */
+	__u8 protocol;
+	__u8 pad[3];
+};
+TD_SIZE(struct td_nat_key, 40);
+
+struct td_nat {
+	struct td_addr pod;
+	__be16 pod_port; /* ICMP: identifier */
+	__u16 pad;
+#ifdef TD_TEST_WIDE_CT
+	__u32 test_extra;
+#endif
+};
+#ifndef TD_TEST_WIDE_CT
+TD_SIZE(struct td_nat, 20);
+#endif
+
+struct td_gc_item {
+	union {
+		struct td_ct_key ct;
+		struct td_nat_key nat;
+	};
+	__u32 kind; /* 0: ct, 1: nat */
+};
+TD_SIZE(struct td_gc_item, 44);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath: makes the kernel equal to the tables. The only room that calls libbpf.
+ *
+ * In: endpoints, addresses, policy tables, CIDRs, services    Out: pinned programs, maps, links
+ * Owns: everything under its bpffs directory, and the devices it made    Thread: main loop only
+ *
+ * Everything attached is pinned and goes on without us. Opening adopts what is pinned; a build with
+ * other programs takes over by one write (abi/config.h). Each sync call makes one table equal by
+ * difference, in an order that never opens a hole and never cuts what stays permitted, and is
+ * repeatable: after an error, call again. A caller that changed policy, addresses or CIDRs ends
+ * with datapath_commit(), which makes established connections be judged again. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/config.h"
+#include "abi/endpoint.h"
+#include "base/cleanup.h"
+#include "policy/policy_engine.h"
+#include "service/service_table.h"
+
+struct datapath_options {
+	const char *bpf_dir;     /* on a bpffs; made if missing */
+	const char *cgroup_root; /* socket programs attach here; NULL: none */
+	char **devices;          /* uplinks; may be empty */
+	size_t device_count;
+	bool masquerade;
+	bool reject; /* answer denied packets */
+	struct td_load_config load;
+	uint32_t report_interval; /* ticks */
+	uint32_t max_ct, max_ct_new, max_nat, max_policy, max_class, max_cidr, max_services,
+		max_backends, max_addresses;
+	uint32_t ring_bytes; /* power of two, page multiple */
+	struct prefix no_masquerade[16];
+	size_t no_masquerade_count;
+};
+
+struct datapath;
+
+/* Loads, adopts or upgrades; afterwards packets are handled by this build's programs. -errno; diag
+ * says which program or map and what the kernel said. */
+int datapath_open(const struct datapath_options *options, struct datapath **ret,
+		  struct diag *diag);
+/* Closes our fds; everything pinned goes on. */
+void datapath_close(struct datapath *datapath);
+
+/* One local pod's device: a veth pair whose pod end is in netns. */
+struct datapath_device {
+	uint32_t endpoint_id;
+	const char *host_ifname;
+	const char *pod_ifname;
+	const char *netns;         /* path */
+	struct td_addr ipv4, ipv6; /* zero: none */
+	uint32_t mtu;
+};
+
+/* Creates the pair, attaches the programs, addresses and routes the pod end, brings it up. The pod
+ * has no policy and no identity until endpoints are synced: nothing passes. On error nothing is
+ * left. ret_ifindex: host end; ret_cookie: of the network namespace.
+ * -ENOENT: netns is gone; -EEXIST: pod_ifname is taken in the pod. */
+int datapath_device_add(struct datapath *datapath, const struct datapath_device *device,
+			uint32_t *ret_ifindex, uint64_t *ret_cookie, struct diag *diag);
+/* Removes the pod's address and device. wait false: detached and down, the kernel unlinks it later
+ * (datapath_device_reap). No error if it is gone. */
+int datapath_device_delete(struct datapath *datapath, const char *host_ifname, bool wait);
+/* Whether the pair exists and is as added: CNI CHECK. diag says what differs. */
+int datapath_device_check(struct datapath *datapath, const struct datapath_device *device,
+			  uint32_t ifindex, struct diag *diag);
+/* Host-side names of all our devices in this network namespace; caller frees each and the array. */
+int datapath_device_list(struct datapath *datapath, char ***ret, size_t *ret_count);
+
+struct datapath_endpoint {
+	uint32_t ifindex;
+	struct td_endpoint value;
+};
+
+int datapath_sync_endpoints(struct datapath *datapath, const struct datapath_endpoint *endpoints,
+			    size_t count);
+/* Addresses of this node (identity host), from netlink, beside those of endpoints. */
+int datapath_sync_host_addresses(struct datapath *datapath);
+int datapath_sync_cidrs(struct datapath *datapath, const struct policy_cidr *cidrs, size_t count);
+/* Writes the new tables, flips the subjects, then drops tables nobody uses. all: every subject that
+ * should be there (others are removed); else only these are added or changed. */
+int datapath_sync_policy(struct datapath *datapath, const struct policy_subject *subjects,
+			 size_t count, bool all);
+int datapath_sync_services(struct datapath *datapath, const struct service_table *table);
+int datapath_commit(struct datapath *datapath);
+
+/* For the observer: duplicates, caller closes. */
+int datapath_events_fd(const struct datapath *datapath);
+int datapath_stats_fd(const struct datapath *datapath);
+int datapath_drops_fd(const struct datapath *datapath);
+
+struct datapath_map_info {
+	const char *name;
+	uint32_t max_entries;
+	uint64_t used;   /* entries; UINT64_MAX: not counted */
+	uint64_t memory; /* bytes, as the kernel says (memlock) */
+};
+int datapath_maps(struct datapath *datapath, struct datapath_map_info **ret, size_t *ret_count);
+
+/* Calls fn for each live connection. */
+struct td_ct_key;
+struct td_ct;
+int datapath_for_each_connection(struct datapath *datapath,
+				 int (*fn)(const struct td_ct_key *key, const struct td_ct *ct,
+					   void *data),
+				 void *data);
+
+/* Removes every link, map, pin and device under options' names, and nothing else. Works without an
+ * open datapath. removed: called with a line for each thing removed; may be NULL. */
+int datapath_cleanup(const char *bpf_dir, const char *device_prefix,
+		     void (*removed)(const char *what, void *data), void *data);
