@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verb.h"
+
+const struct verb *const verbs[] = {
+	&verb_version,
+	NULL,
+};
