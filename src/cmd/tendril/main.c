@@ -70,8 +70,10 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return help_all(stdout);
-		if (strcmp(argv[i], "--version") == 0)
-			return verb_version.run(&cli, &verb_version, 0, argv);
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("tendril %s\n", TENDRIL_VERSION);
+			return 0;
+		}
 		value = global_value("--run-dir", argc, argv, &i);
 		if (value) {
 			cli.run_dir = value;

@@ -2,6 +2,6 @@
 #include "verb.h"
 
 const struct verb *const verbs[] = {
-	&verb_version,
-	NULL,
+	&verb_endpoint, &verb_identity,	  &verb_policy,	 &verb_service,
+	&verb_ct,	&verb_completion, &verb_version, NULL,
 };

@@ -5,7 +5,11 @@
 
 static int run(const struct cli *cli, const struct verb *verb, int argc, char **argv)
 {
-	(void)cli, (void)verb, (void)argc, (void)argv;
+	int first, r = verb_parse(verb, argc, argv, false, NULL, NULL, &first);
+
+	(void)cli;
+	if (r)
+		return r;
 	printf("tendril %s\n", TENDRIL_VERSION);
 	return 0;
 }
