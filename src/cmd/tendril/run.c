@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A workload without a container runtime: a child in its own network namespace and cgroup. The
+ * child waits until the agent has connected it; so it is isolated before its first packet. */
+#include "admin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+struct workload {
+	char namespace[64];
+	const char *name;
+	const char *dns; /* address of a server, written to the child's resolv.conf */
+	json_t *labels;
+	char **command;
+	char id[192];
+	char cgroup[512];
+	pid_t pid;
+	int ready[2]; /* child -> us: its namespaces stand */
+	int go[2];    /* us -> child: connected */
+};
+
+static int set(const struct verb_option *option, const char *value, void *data)
+{
+	struct workload *workload = data;
+	const char *slash = strchr(value, '/'), *equals = strchr(value, '=');
+
+	if (option->name[0] == 'd') {
+		workload->dns = value;
+		return 0;
+	}
+	if (option->name[0] == 'l') {
+		_cleanup_free_ char *key = strndup(value, equals ? (size_t)(equals - value) : 0);
+
+		if (!equals || equals == value || !key) {
+			fprintf(stderr, "tendril run: label '%s', expected KEY=VALUE\n", value);
+			return EXIT_USAGE;
+		}
+		json_object_set_new(workload->labels, key, json_string(equals + 1));
+		return 0;
+	}
+	snprintf(workload->namespace, sizeof(workload->namespace), "%.*s",
+		 slash ? (int)(slash - value) : 7, slash ? value : "default");
+	workload->name = slash ? slash + 1 : value;
+	return 0;
+}
+
+static int bring_up_loopback(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
+}
+
+/* A private /etc/resolv.conf for the child: its own mount namespace, a file of its own on top. */
+static int use_dns(const char *address)
+{
+	char path[] = "/tmp/tendril-resolv-XXXXXX";
+	_cleanup_close_ int fd = -1;
+	int r = 0;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return -errno;
+	fd = mkstemp(path);
+	if (fd < 0)
+		return -errno;
+	if (dprintf(fd, "nameserver %s\n", address) < 0 || fchmod(fd, 0644) < 0 ||
+	    mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) < 0)
+		r = -errno;
+	unlink(path);
+	return r;
+}
+
+static void child_fail(const char *what, int error)
+{
+	fprintf(stderr, "tendril run: %s: %s\n", what, log_strerror(error));
+	_exit(126);
+}
+
+static void child(struct workload *workload)
+{
+	char byte;
+	int r;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (unshare(CLONE_NEWNET | (workload->dns ? CLONE_NEWNS : 0)) < 0)
+		child_fail("no network namespace of its own (root is needed)", errno);
+	r = bring_up_loopback();
+	if (r == 0 && workload->dns)
+		r = use_dns(workload->dns);
+	if (r < 0)
+		child_fail("its namespaces could not be set up", r);
+	if (write(workload->ready[1], "", 1) != 1 || read(workload->go[0], &byte, 1) != 1)
+		_exit(126); /* the parent has said why */
+	execvp(workload->command[0], workload->command);
+	r = errno;
+	fprintf(stderr, "tendril run: %s: %s\n", workload->command[0], log_strerror(r));
+	_exit(r == ENOENT ? 127 : 126);
+}
+
+static int start_child(struct workload *workload)
+{
+	char byte;
+
+	if (pipe2(workload->ready, O_CLOEXEC) < 0 || pipe2(workload->go, O_CLOEXEC) < 0)
+		return -errno;
+	workload->pid = fork();
+	if (workload->pid < 0)
+		return -errno;
+	if (workload->pid == 0)
+		child(workload);
+	close(workload->ready[1]);
+	close(workload->go[0]);
+	if (read(workload->ready[0], &byte, 1) != 1)
+		return -ECHILD;
+	return 0;
+}
+
+static int join_cgroup(const struct cli *cli, struct workload *workload)
+{
+	_cleanup_json_ json_t *config = NULL;
+	_cleanup_free_ char *procs = NULL;
+	_cleanup_fclose_ FILE *file = NULL;
+	const char *root;
+	int r = admin_get(cli, "/v1/config", &config);
+
+	if (r)
+		return r;
+	root = json_string_value(json_object_get(config, "cgroup_root"));
+	if (!root || !*root)
+		return 0;
+	snprintf(workload->cgroup, sizeof(workload->cgroup), "%s/%s", root, workload->id);
+	if (mkdir(workload->cgroup, 0755) < 0 && errno != EEXIST) {
+		fprintf(stderr, "tendril run: cgroup %s: %s\n", workload->cgroup,
+			log_strerror(errno));
+		workload->cgroup[0] = '\0';
+		return EXIT_NO;
+	}
+	if (asprintf(&procs, "%s/cgroup.procs", workload->cgroup) < 0)
+		return EXIT_NO;
+	file = fopen(procs, "we");
+	if (!file || fprintf(file, "%d\n", workload->pid) < 0 || fflush(file)) {
+		fprintf(stderr, "tendril run: %s: %s\n", procs, log_strerror(errno));
+		return EXIT_NO;
+	}
+	return 0;
+}
+
+static int attach(const struct cli *cli, struct workload *workload)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_json_ json_t *body = NULL;
+	char netns[64];
+
+	snprintf(netns, sizeof(netns), "/proc/%d/ns/net", workload->pid);
+	body = json_pack("{s:s, s:s, s:s, s:O, s:s}", "container_id", workload->id, "namespace",
+			 workload->namespace, "name", workload->name, "labels", workload->labels,
+			 "netns", netns);
+	return admin_post(cli, "/v1/run", body, &answer);
+}
+
+static void detach(const struct cli *cli, struct workload *workload)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	_cleanup_json_ json_t *body = json_pack("{s:s, s:s, s:s}", "container_id", workload->id,
+						"ifname", "eth0", "netns", "");
+
+	admin_post(cli, "/v1/cni/del", body, &answer);
+}
+
+static pid_t forward_to;
+
+static void forward(int signal)
+{
+	kill(forward_to, signal);
+}
+
+static int wait_child(struct workload *workload)
+{
+	static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+	struct sigaction action = {.sa_handler = forward};
+	int status;
+
+	forward_to = workload->pid;
+	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
+		sigaction(forwarded[i], &action, NULL);
+	while (waitpid(workload->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_NO;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run_workload(const struct cli *cli, struct workload *workload)
+{
+	int r = start_child(workload);
+	bool attached = false;
+
+	if (r < 0) {
+		if (r != -ECHILD)
+			fprintf(stderr, "tendril run: %s\n", log_strerror(r));
+		return EXIT_NO;
+	}
+	r = join_cgroup(cli, workload);
+	if (r == 0)
+		r = attach(cli, workload);
+	attached = r == 0;
+	if (attached && write(workload->go[1], "", 1) != 1)
+		r = EXIT_NO;
+	close(workload->go[1]);
+	int status = wait_child(workload);
+
+	if (attached)
+		detach(cli, workload);
+	if (workload->cgroup[0])
+		rmdir(workload->cgroup);
+	return r ? r : status;
+}
+
+static int run(const struct cli *cli, const struct verb *verb, int argc, char **argv)
+{
+	_cleanup_json_ json_t *labels = json_object();
+	struct workload workload = {.labels = labels};
+	int first, r = verb_parse(verb, argc, argv, true, set, &workload, &first);
+
+	if (r)
+		return r;
+	if (!workload.name || !*workload.name)
+		return verb_usage_error(verb, "no name given (--name NAMESPACE/NAME)");
+	if (first >= argc)
+		return verb_usage_error(verb, "no command given");
+	workload.command = argv + first;
+	snprintf(workload.id, sizeof(workload.id), "run-%s-%s-%d", workload.namespace,
+		 workload.name, getpid());
+	return run_workload(cli, &workload);
+}
+
+static const struct verb_option options[] = {
+	{0, "name", "[NAMESPACE/]NAME", "who the workload is", NULL},
+	{0, "label", "KEY=VALUE", "a label; may be repeated", NULL},
+	{0, "dns", "ADDRESS", "DNS server in the workload's own /etc/resolv.conf", NULL},
+	{},
+};
+
+const struct verb verb_run = {
+	.name = "run",
+	.summary = "run a command as a workload of its own",
+	.synopsis = "--name [NAMESPACE/]NAME [--label KEY=VALUE ...] -- COMMAND [ARGUMENT ...]",
+	.help = "Example: tendril run --name default/xwing --label org=alliance -- curl "
+		"http://deathstar/\n\n"
+		"Runs a command in a network namespace and a cgroup of its own, connected and policed\n"
+		"like a container, without a container runtime. Exits as the command does; the\n"
+		"interface and address are given back then.",
+	.options = options,
+	.run = run,
+};
