@@ -4,7 +4,8 @@
  * In: prefixes    Out: addresses    Owns: which are in use    Thread: main loop only
  *
  * The network address, the broadcast address (IPv4) and the first address are never given out.
- * Addresses are taken round-robin, so one that was freed is reused as late as possible. */
+ * Addresses are taken round-robin, so one that was freed is reused as late as possible; adopted ones
+ * move the round on, as if they had just been taken. */
 #pragma once
 
 #include <stddef.h>
@@ -22,9 +23,10 @@ void ipam_free(struct ipam *ipam);
 DEFINE_FREEP(ipam);
 
 /* The next free address of a family (4 or 6). -ENOSPC: the prefix is exhausted; -EAFNOSUPPORT: no
- * prefix of this family. */
+ * prefix of this family; -ENOMEM. */
 int ipam_take(struct ipam *ipam, int family, struct td_addr *ret);
-/* Marks a given address as in use (adoption). -EEXIST: already; -ERANGE: not in our prefix. */
+/* Marks a given address as in use (adoption). -EEXIST: already; -ERANGE: not one we give out;
+ * -ENOMEM. */
 int ipam_reserve(struct ipam *ipam, const struct td_addr *addr);
 /* Freeing what is not in use does nothing. */
 void ipam_release(struct ipam *ipam, const struct td_addr *addr);
