@@ -37,7 +37,7 @@ enum object_kind {
 struct named_port {
 	char *name;
 	uint8_t protocol; /* IPPROTO_* */
-	uint16_t port;    /* host order, 1..65535 */
+	uint16_t port;	  /* host order, 1..65535 */
 };
 
 struct pod {
@@ -55,7 +55,7 @@ struct node {
 };
 
 struct service_port {
-	char *name;           /* NULL: the only port */
+	char *name; /* NULL: the only port */
 	uint8_t protocol;
 	uint16_t port;
 	uint16_t target_port; /* 0: see target_name */
@@ -63,7 +63,9 @@ struct service_port {
 };
 
 struct service {
-	struct selector *selector; /* NULL: backends come from EndpointSlices only */
+	/* Over the labels (source k8s) of pods in the Service's own namespace, which it does not
+	 * mention. NULL: backends come from EndpointSlices only. */
+	struct selector *selector;
 	struct td_addr *cluster_ips; /* none: headless, or to be given */
 	size_t cluster_ip_count;
 	struct service_port *ports;
@@ -93,17 +95,18 @@ enum endpoint_state {
 
 /* A workload on this node: one interface in one network namespace. */
 struct endpoint {
-	uint32_t id;         /* 1..65535, unique on the node while it lives */
+	uint32_t id; /* 1..65535, unique on the node while it lives */
 	enum endpoint_state state;
-	char *container_id;  /* CNI_CONTAINERID, or chosen by `tendril run` */
-	char *ifname;        /* in the pod */
-	char *netns;         /* path; may have vanished */
+	char *container_id; /* CNI_CONTAINERID, or chosen by `tendril run` */
+	char *ifname;	    /* in the pod */
+	char *netns;	    /* path; may have vanished */
 	uint64_t netns_cookie;
 	char *host_ifname;
 	uint32_t host_ifindex;
 	struct td_addr ipv4, ipv6; /* zero: none */
-	struct labels *run_labels; /* given by `tendril run`; NULL: labels come from the Pod object */
-	bool has_object;           /* a Pod object was found, or run_labels are there */
+	/* Given by `tendril run`; NULL: labels come from the Pod object. */
+	struct labels *run_labels;
+	bool has_object; /* a Pod object was found, or run_labels are there */
 };
 
 struct object {
@@ -111,9 +114,9 @@ struct object {
 	char *namespace; /* "" for cluster-wide kinds */
 	char *name;
 	struct labels *labels; /* source k8s; never NULL */
-	char *file;            /* where it was written; NULL: from the API */
+	char *file;	       /* where it was written; NULL: from the API */
 	unsigned int line;
-	char *text;            /* the document as written (what `tendril get` prints); NULL for endpoints */
+	char *text; /* the document as written (what `tendril get` prints); NULL for endpoints */
 	union {
 		struct pod pod;
 		struct node node;

@@ -42,10 +42,10 @@ struct cidr_rule {
 
 /* A set of destination ports (ingress: of the subject; egress: of the peer). */
 struct port_rule {
-	uint8_t protocol;   /* IPPROTO_TCP, _UDP, _SCTP, _ICMP, _ICMPV6; 0: TCP, UDP and SCTP */
-	uint16_t first;     /* host order; ICMP: the type; 0 with last 65535: every port */
+	uint8_t protocol; /* IPPROTO_TCP, _UDP, _SCTP, _ICMP, _ICMPV6; 0: TCP, UDP and SCTP */
+	uint16_t first;	  /* host order; ICMP: the type; 0 with last 65535: every port */
 	uint16_t last;
-	char *name;         /* named port: first and last are 0; else NULL */
+	char *name; /* named port: first and last are 0; else NULL */
 };
 
 /* One entry of an ingress, egress, ingressDeny or egressDeny list. Peers are the union of the
@@ -59,7 +59,8 @@ struct policy_rule {
 	bool any_peer; /* no peers written: every peer. Else the lists; all empty: nobody */
 	struct selector **selectors; /* over identities' labels */
 	size_t selector_count;
-	struct selector **requires; /* CNP fromRequires/toRequires: each limits `selectors` */
+	struct selector **
+		requires; /* CNP fromRequires/toRequires: each limits `selectors` */
 	size_t require_count;
 	enum entity *entities;
 	size_t entity_count;
@@ -75,7 +76,7 @@ struct policy_rule {
 /* One spec: a subject and its rules. */
 struct policy_spec {
 	struct selector *subject; /* over identities' labels; namespace already in it */
-	bool isolates[2]; /* by td_direction: default deny where this spec selects */
+	bool isolates[2];	  /* by td_direction: default deny where this spec selects */
 	struct policy_rule *rules;
 	size_t rule_count;
 };
@@ -84,6 +85,11 @@ struct policy {
 	struct policy_spec *specs;
 	size_t spec_count;
 };
+
+/* Frees what the struct owns and leaves it empty; the struct itself stays its owner's. */
+void policy_rule_clear(struct policy_rule *rule);
+void policy_spec_clear(struct policy_spec *spec);
+void policy_clear(struct policy *policy);
 
 void policy_free(struct policy *policy);
 DEFINE_FREEP(policy);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy.h"
+
+#include <stdlib.h>
+
+static void selectors_free(struct selector **selectors, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		selector_free(selectors[i]);
+	free(selectors);
+}
+
+void policy_rule_clear(struct policy_rule *rule)
+{
+	selectors_free(rule->selectors, rule->selector_count);
+	selectors_free(rule->requires, rule->require_count);
+	free(rule->entities);
+	for (size_t i = 0; i < rule->cidr_count; i++)
+		free(rule->cidrs[i].except);
+	free(rule->cidrs);
+	for (size_t i = 0; i < rule->port_count; i++)
+		free(rule->ports[i].name);
+	free(rule->ports);
+	*rule = (struct policy_rule){0};
+}
+
+void policy_spec_clear(struct policy_spec *spec)
+{
+	selector_free(spec->subject);
+	for (size_t i = 0; i < spec->rule_count; i++)
+		policy_rule_clear(&spec->rules[i]);
+	free(spec->rules);
+	*spec = (struct policy_spec){0};
+}
+
+void policy_clear(struct policy *policy)
+{
+	for (size_t i = 0; i < policy->spec_count; i++)
+		policy_spec_clear(&policy->specs[i]);
+	free(policy->specs);
+	*policy = (struct policy){0};
+}
+
+void policy_free(struct policy *policy)
+{
+	if (!policy)
+		return;
+	policy_clear(policy);
+	free(policy);
+}
