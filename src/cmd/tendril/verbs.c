@@ -1,7 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "verb.h"
 
+/* clang-format off */
 const struct verb *const verbs[] = {
-	&verb_endpoint, &verb_identity,	  &verb_policy,	 &verb_service,
-	&verb_ct,	&verb_completion, &verb_version, NULL,
+	&verb_run,
+	&verb_apply,
+	&verb_get,
+	&verb_delete,
+	&verb_endpoint,
+	&verb_identity,
+	&verb_policy,
+	&verb_service,
+	&verb_ct,
+	&verb_completion,
+	&verb_version,
+	NULL,
 };
+/* clang-format on */
