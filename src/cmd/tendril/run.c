@@ -99,6 +99,8 @@ static void child(struct workload *workload)
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	close(workload->ready[0]);
+	close(workload->go[1]); /* or the read below would never see the parent give up */
 	if (unshare(CLONE_NEWNET | (workload->dns ? CLONE_NEWNS : 0)) < 0)
 		child_fail("no network namespace of its own (root is needed)", errno);
 	r = bring_up_loopback();
