@@ -3,6 +3,10 @@
 #pragma once
 
 #include <stddef.h>
+#include <sys/param.h> /* has its own MIN and MAX, and libuv brings it */
+
+#undef MIN
+#undef MAX
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
