@@ -24,7 +24,7 @@
 
 #define FLOW_DNS_MAX_DEFAULT  16384
 #define FLOW_DNS_MIN_TTL      3600 /* seconds */
-#define FLOW_DNS_NAMES_PER_IP 8	   /* the latest ones */
+#define FLOW_DNS_NAMES_PER_IP 8    /* the latest ones */
 
 /* Common head of all name objects. Strings of an object live inside its allocation. */
 struct flow_name {
@@ -78,12 +78,12 @@ struct flow_dns_names {
 };
 
 /* Take and drop a reference; NULL is legal. flow_name_get() returns its argument. */
-#define flow_name_get(object)                                  \
-	({                                                     \
-		__typeof__(object) object_ = (object);         \
-		if (object_)                                   \
-			((struct flow_name *)object_)->refs++; \
-		object_;                                       \
+#define flow_name_get(object)                                                                      \
+	({                                                                                         \
+		__typeof__(object) object_ = (object);                                             \
+		if (object_)                                                                       \
+			((struct flow_name *)object_)->refs++;                                     \
+		object_;                                                                           \
 	})
 void flow_name_put(const void *object);
 

@@ -28,13 +28,13 @@ const char *flow_format_names(void);
 bool flow_format_streams(const struct flow_format *format);
 
 struct flow_print_options {
-	bool numeric;	   /* addresses, not names (--numeric or --ip-translation=false) */
-	bool node_name;	   /* --print-node-name */
+	bool numeric;      /* addresses, not names (--numeric or --ip-translation=false) */
+	bool node_name;    /* --print-node-name */
 	bool policy_names; /* --print-policy-names */
 	bool color;
-	bool debug;		 /* node status events that are not errors too */
+	bool debug;              /* node status events that are not errors too */
 	const char *time_format; /* strftime() plus %3f, %6f, %9f: fractions; NULL: hubble's */
-	bool local_time;	 /* else UTC */
+	bool local_time;         /* else UTC */
 };
 
 /* "StampMilli", "RFC3339", "RFC3339Milli", ... (hubble's --time-format) to a format for

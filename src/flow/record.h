@@ -41,14 +41,14 @@ enum flow_direction {
 
 enum flow_record_flags {
 	FLOW_REPLY_KNOWN = 1 << 0, /* is_reply is present */
-	FLOW_REPLY = 1 << 1,	   /* and true */
-	FLOW_CLOSE = 1 << 2,	   /* the connection has left the table */
-	FLOW_NAT = 1 << 3,	   /* xlated and nat_port are set */
+	FLOW_REPLY = 1 << 1,       /* and true */
+	FLOW_CLOSE = 1 << 2,       /* the connection has left the table */
+	FLOW_NAT = 1 << 3,         /* xlated and nat_port are set */
 };
 
 /* [0] source, [1] destination of the packet; counters: [0] initiator, [1] responder. */
 struct flow_record {
-	uint64_t time;	   /* ns since 1970, wall clock */
+	uint64_t time;     /* ns since 1970, wall clock */
 	uint64_t sequence; /* set by the ring; makes the uuid */
 	struct td_addr addr[2];
 	struct td_addr xlated;
@@ -71,13 +71,13 @@ struct flow_record {
 	uint8_t ip_version; /* 0, 4, 6 */
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
-	uint8_t type;	   /* flow_type */
+	uint8_t type;      /* flow_type */
 	uint8_t sub_type;  /* trace: td_point; drop: td_drop; verdict: 0 */
 	uint8_t verdict;   /* flow_verdict */
-	uint8_t reason;	   /* trace: td_trace_reason; drop and denied verdict: td_drop */
+	uint8_t reason;    /* trace: td_trace_reason; drop and denied verdict: td_drop */
 	uint8_t direction; /* flow_direction */
-	uint8_t match;	   /* td_match, of a verdict or a policy drop */
-	uint8_t flags;	   /* flow_record_flags */
+	uint8_t match;     /* td_match, of a verdict or a policy drop */
+	uint8_t flags;     /* flow_record_flags */
 };
 _Static_assert(sizeof(struct flow_record) <= 256, "65,536 flows must fit into 16 MB");
 
