@@ -118,8 +118,9 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 }
 
 static const struct verb_option apply_options[] = {
-	{'f', "filename", "FILE", "manifest, YAML or JSON; - is stdin; may be repeated", "@file"},
-	{0, "skip-other-kinds", NULL, "list objects of other kinds instead of refusing them", NULL},
+	{ 'f', "filename", "FILE", "manifest, YAML or JSON; - is stdin; may be repeated", "@file" },
+	{ 0, "skip-other-kinds", NULL, "list objects of other kinds instead of refusing them",
+	  NULL },
 	{},
 };
 

@@ -90,7 +90,7 @@ static void print_fish(void)
 static const struct {
 	const char *name;
 	void (*print)(void);
-} shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}, {}};
+} shells[] = { { "bash", print_bash }, { "zsh", print_zsh }, { "fish", print_fish }, {} };
 
 static int run(const struct cli *cli, const struct verb *verb, int argc, char **argv)
 {

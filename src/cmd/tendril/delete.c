@@ -19,7 +19,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 {
 	_cleanup_json_ json_t *answer = NULL;
 	_cleanup_free_ char *path = NULL;
-	struct object_query query = {.namespace = "default"};
+	struct object_query query = { .namespace = "default" };
 	int first, r = verb_parse(verb, argc, argv, false, set, &query, &first);
 
 	if (r)
@@ -35,7 +35,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 }
 
 static const struct verb_option options[] = {
-	{'n', "namespace", "NAMESPACE", "of the object (default: default)", NULL},
+	{ 'n', "namespace", "NAMESPACE", "of the object (default: default)", NULL },
 	{},
 };
 

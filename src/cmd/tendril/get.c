@@ -50,7 +50,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 {
 	_cleanup_json_ json_t *answer = NULL;
 	_cleanup_free_ char *path = NULL;
-	struct object_query query = {.output = "table"};
+	struct object_query query = { .output = "table" };
 	const json_t *objects;
 	int first, r = verb_parse(verb, argc, argv, false, set, &query, &first);
 
@@ -84,8 +84,9 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 }
 
 static const struct verb_option options[] = {
-	{'n', "namespace", "NAMESPACE", "only of this namespace", NULL},
-	{'o', "output", "FORMAT", "table (default), yaml (as written) or json", "table yaml json"},
+	{ 'n', "namespace", "NAMESPACE", "only of this namespace", NULL },
+	{ 'o', "output", "FORMAT", "table (default), yaml (as written) or json",
+	  "table yaml json" },
 	{},
 };
 

@@ -29,7 +29,7 @@ const char *cell_labels(const json_t *value, char *buf, size_t size)
 
 const char *cell_bytes(const json_t *value, char *buf, size_t size)
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	double bytes = json_number_value(value);
 	size_t unit = 0;
 
@@ -117,7 +117,7 @@ void listing_print(const struct listing *listing, const json_t *rows)
 }
 
 const struct verb_option listing_options[] = {
-	{'o', "output", "FORMAT", "table (default) or json", "table json"},
+	{ 'o', "output", "FORMAT", "table (default) or json", "table json" },
 	{},
 };
 

@@ -63,7 +63,7 @@ static int set_up(struct cli *cli, const char *color)
 int main(int argc, char **argv)
 {
 	const char *env = getenv("TENDRIL_RUN_DIR");
-	struct cli cli = {.run_dir = env && *env ? env : "/run/tendril"};
+	struct cli cli = { .run_dir = env && *env ? env : "/run/tendril" };
 	const char *color = "auto", *value;
 	int i, r;
 

@@ -63,7 +63,7 @@ static int set(const struct verb_option *option, const char *value, void *data)
 static int bring_up_loopback(void)
 {
 	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 
 	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0 ? -errno : 0;
 }
@@ -195,8 +195,8 @@ static void forward(int signal)
 
 static int wait_child(struct workload *workload)
 {
-	static const int forwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
-	struct sigaction action = {.sa_handler = forward};
+	static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	struct sigaction action = { .sa_handler = forward };
 	int status;
 
 	forward_to = workload->pid;
@@ -237,7 +237,7 @@ static int run_workload(const struct cli *cli, struct workload *workload)
 static int run(const struct cli *cli, const struct verb *verb, int argc, char **argv)
 {
 	_cleanup_json_ json_t *labels = json_object();
-	struct workload workload = {.labels = labels};
+	struct workload workload = { .labels = labels };
 	int first, r = verb_parse(verb, argc, argv, true, set, &workload, &first);
 
 	if (r)
@@ -253,9 +253,9 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 }
 
 static const struct verb_option options[] = {
-	{0, "name", "[NAMESPACE/]NAME", "who the workload is", NULL},
-	{0, "label", "KEY=VALUE", "a label; may be repeated", NULL},
-	{0, "dns", "ADDRESS", "DNS server in the workload's own /etc/resolv.conf", NULL},
+	{ 0, "name", "[NAMESPACE/]NAME", "who the workload is", NULL },
+	{ 0, "label", "KEY=VALUE", "a label; may be repeated", NULL },
+	{ 0, "dns", "ADDRESS", "DNS server in the workload's own /etc/resolv.conf", NULL },
 	{},
 };
 

@@ -57,9 +57,9 @@ static void fill_getopt(const struct verb *verb, bool stop_early, struct option 
 		*shorts++ = '+';
 	*shorts++ = ':';
 	for (const struct verb_option *option = verb->options; option && option->name; option++) {
-		longs[count] =
-			(struct option){option->name, option->arg ? required_argument : no_argument,
-					NULL, OPT_FIRST + count};
+		longs[count] = (struct option){ option->name,
+						option->arg ? required_argument : no_argument, NULL,
+						OPT_FIRST + count };
 		count++;
 		if (!option->letter)
 			continue;
@@ -68,8 +68,8 @@ static void fill_getopt(const struct verb *verb, bool stop_early, struct option 
 			*shorts++ = ':';
 	}
 	*shorts = '\0';
-	longs[count] = (struct option){"help", no_argument, NULL, OPT_HELP};
-	longs[count + 1] = (struct option){NULL, 0, NULL, 0};
+	longs[count] = (struct option){ "help", no_argument, NULL, OPT_HELP };
+	longs[count + 1] = (struct option){ NULL, 0, NULL, 0 };
 }
 
 static const struct verb_option *option_of(const struct verb *verb, int value)

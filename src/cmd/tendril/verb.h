@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define EXIT_NO		 1
-#define EXIT_USAGE	 2
+#define EXIT_NO          1
+#define EXIT_USAGE       2
 #define EXIT_UNREACHABLE 3
 
 struct verb_option {
-	char letter;	    /* 0: long form only */
+	char letter;        /* 0: long form only */
 	const char *name;   /* long form without dashes; NULL ends the table */
 	const char *arg;    /* "FILE"; NULL: a flag */
 	const char *help;   /* one line */
@@ -23,10 +23,10 @@ struct verb_option {
 
 /* Options before the verb, and what they mean for all verbs. */
 struct cli {
-	const char *run_dir;	/* never NULL */
+	const char *run_dir;    /* never NULL */
 	char admin_socket[108]; /* run_dir/tendril.sock */
-	char grpc_socket[108];	/* run_dir/grpc.sock */
-	bool color;		/* stdout is a terminal, or asked for */
+	char grpc_socket[108];  /* run_dir/grpc.sock */
+	bool color;             /* stdout is a terminal, or asked for */
 };
 
 struct verb {
@@ -43,7 +43,7 @@ struct verb {
 extern const struct verb *const verbs[];
 
 extern const struct verb verb_apply, verb_completion, verb_ct, verb_delete, verb_endpoint, verb_get,
-	verb_identity, verb_policy, verb_run, verb_service, verb_version;
+	verb_identity, verb_manual, verb_policy, verb_run, verb_service, verb_version;
 
 /* Goes through argv (argv[0] is the verb's name), calling set() for each option in turn; set()
  * returns 0, or an exit code after saying what is wrong. --help prints and exits 0. ret_first:

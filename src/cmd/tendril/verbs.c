@@ -13,6 +13,7 @@ const struct verb *const verbs[] = {
 	&verb_service,
 	&verb_ct,
 	&verb_completion,
+	&verb_manual,
 	&verb_version,
 	NULL,
 };
