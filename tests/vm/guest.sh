@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# What a VM of the kernel matrix runs: result lines as for any stage, without the kernel's name.
+. "$(dirname "$0")/../stages/lib.sh"
+export TRY_SECONDS=6 # emulated: everything takes longer
+
+expect "boots Linux $TDVM" test "$(uname -r | cut -d. -f1,2)" = "$TDVM"
+
+# Each object alone, as built; its configuration's corners are the BPF suite's business.
+for object in "$TD_BUILD"/bpf/*.bpf.o; do
+	[ -e "$object" ] || { not_ok "no BPF object was built"; break; }
+	pin=/sys/fs/bpf/load-$(basename "$object" .bpf.o | tr . _)
+	mkdir -p "$pin-maps"
+	expect "loads $(basename "$object")" bpftool prog loadall "$object" "$pin" pinmaps "$pin-maps"
+	rm -rf "$pin" "$pin-maps"
+done
+
+meson_suite "$TD_BUILD" bpf --timeout-multiplier 12
+TD_TEST_TIMEOUT=400 run_scripts tests/netns/two_pods_test.sh
