@@ -10,21 +10,24 @@
 #include "types.h"
 
 struct td_config {
-	__u32 generation;      /* of policy and addresses; a connection judged under another one is judged again */
+	__u32 generation; /* of policy and addresses; a connection judged under another one is judged again */
 	__u32 slot_base;       /* 0 or TD_STAGE_MAX */
 	__u32 report_interval; /* ticks between byte-count reports of a live connection; 0: never */
 	__u32 flags;           /* TD_CONFIG_* */
 };
 TD_SIZE(struct td_config, 16);
 
-#define TD_CONFIG_REJECT     (1u << 0) /* denied: answer with ICMP unreachable or RST instead of silence */
+#define TD_CONFIG_REJECT                                                                           \
+	(1u << 0) /* denied: answer with ICMP unreachable or RST instead of silence */
 #define TD_CONFIG_REPORT_ALL (1u << 1) /* report every packet, not only state changes */
-#define TD_CONFIG_CT_PREV    (1u << 2) /* connections of the previous layout may still be in td_ct_prev */
+#define TD_CONFIG_CT_PREV                                                                          \
+	(1u << 2) /* connections of the previous layout may still be in td_ct_prev */
 
 /* Stages that entry programs tail-call to. */
 enum td_stage {
-	TD_STAGE_FROM_POD = 0,    /* host end of a pod's veth, ingress: the pod sends */
-	TD_STAGE_TO_POD = 1,      /* host end of a pod's veth, egress: the host's stack sends to the pod */
+	TD_STAGE_FROM_POD = 0, /* host end of a pod's veth, ingress: the pod sends */
+	TD_STAGE_TO_POD =
+		1, /* host end of a pod's veth, egress: the host's stack sends to the pod */
 	TD_STAGE_FROM_UPLINK = 2, /* a configured device, ingress */
 	TD_STAGE_TO_UPLINK = 3,   /* a configured device, egress */
 	TD_STAGE_MAX = 16,
@@ -32,15 +35,25 @@ enum td_stage {
 
 /* Load-time configuration of the network programs (const volatile struct td_load_config). */
 struct td_load_config {
-	__u32 ct_tcp_syn, ct_tcp_established, ct_tcp_closing, ct_tcp_time_wait, ct_tcp_reset; /* ticks */
-	__u32 ct_udp, ct_udp_stream, ct_icmp, ct_other;                                       /* ticks */
-	__u16 nat_port_min, nat_port_max; /* host order, inclusive */
-	__u32 drop_report_interval;       /* ticks between reports of one denied connection; 0: each packet */
-	__u8 host_mac[6];                 /* of the host end of every pod's veth */
-	__u8 has_redirect_peer;           /* bpf_redirect_peer usable on this kernel */
+	__u32 ct_tcp_syn, ct_tcp_established, ct_tcp_closing, ct_tcp_time_wait,
+		ct_tcp_reset;                           /* ticks */
+	__u32 ct_udp, ct_udp_stream, ct_icmp, ct_other; /* ticks */
+	__u16 nat_port_min, nat_port_max;               /* host order, inclusive */
+	__u32 drop_report_interval; /* ticks between reports of one denied connection; 0: each packet */
+	__u8 host_mac[6];           /* of the host end of every pod's veth */
+	__u8 has_redirect_peer;     /* bpf_redirect_peer usable on this kernel */
 	__u8 pad;
 };
 TD_SIZE(struct td_load_config, 52);
+
+/* Load-time: value sizes of td_ct_prev (and td_ct_new_prev) and td_nat_prev, as the build that made
+ * them laid them out (const volatile struct td_prev_layout prev_layout). Multiples of 4; 0: there is
+ * no such map, and the programs do not look. */
+struct td_prev_layout {
+	__u32 ct_size;
+	__u32 nat_size;
+};
+TD_SIZE(struct td_prev_layout, 8);
 
 /* The pod end of a veth has this MAC: a fixed prefix and the endpoint id, so that no lookup is
  * needed to rewrite it. 0x0e: unicast, locally administered. */

@@ -6,7 +6,7 @@
 
 /* td_endpoint: HASH, host-side ifindex (__u32) -> the pod behind it. Source verification reads it. */
 struct td_endpoint {
-	__u32 id;       /* endpoint id, 1..65535, also in the pod's MAC (abi/config.h) */
+	__u32 id; /* endpoint id, 1..65535, also in the pod's MAC (abi/config.h) */
 	__u32 identity;
 	struct td_addr ipv4; /* zero: none */
 	struct td_addr ipv6; /* zero: none */

@@ -49,13 +49,13 @@ enum td_trace_reason {
 /* Addresses, ports, identities and MACs are those of the packet: [0] source, [1] destination, as
  * the pods see them. rule[] and the counters are the connection's: [0] initiator, [1] responder. */
 struct td_event {
-	__u64 time;           /* ns, CLOCK_MONOTONIC (bpf_ktime_get_ns) */
-	__u8 kind;            /* td_event_kind */
-	__u8 point;           /* td_point */
-	__u8 reason;          /* TRACE: td_trace_reason; DROP: td_drop */
-	__u8 flags;           /* TD_EVENT_* */
-	__u8 protocol;        /* IPPROTO_* */
-	__u8 tcp_flags;       /* of this packet */
+	__u64 time;     /* ns, CLOCK_MONOTONIC (bpf_ktime_get_ns) */
+	__u8 kind;      /* td_event_kind */
+	__u8 point;     /* td_point */
+	__u8 reason;    /* TRACE: td_trace_reason; DROP: td_drop */
+	__u8 flags;     /* TD_EVENT_* */
+	__u8 protocol;  /* IPPROTO_* */
+	__u8 tcp_flags; /* of this packet */
 	__u8 icmp_type, icmp_code;
 	struct td_addr addr[2];
 	__be16 port[2];
@@ -66,11 +66,11 @@ struct td_event {
 	__u8 ip_version;      /* 4 or 6; 0: not IP */
 	__be16 nat_port;
 	struct td_addr xlated; /* source after masquerade; zero: none */
-	__u32 ifindex;        /* device the packet was seen on */
-	__u8 mac[2][6];       /* [0] source, [1] destination, as seen */
+	__u32 ifindex;         /* device the packet was seen on */
+	__u8 mac[2][6];        /* [0] source, [1] destination, as seen */
 	__u32 cpu;
 	__u64 packets[2], bytes[2]; /* so far */
-	__u64 socket_cookie;  /* 0: unknown */
+	__u64 socket_cookie;        /* 0: unknown */
 };
 TD_SIZE(struct td_event, 152);
 
@@ -86,13 +86,13 @@ TD_SIZE(struct td_dns_event, 152 + 8 + TD_DNS_MAX);
 
 /* td_stats: PERCPU_ARRAY, one __u64 per enum td_stat. */
 enum td_stat {
-	TD_STAT_LOST = 0,    /* records that did not fit into td_events */
-	TD_STAT_CT_FULL,     /* connections that had to stay in td_ct_new */
+	TD_STAT_LOST = 0, /* records that did not fit into td_events */
+	TD_STAT_CT_FULL,  /* connections that had to stay in td_ct_new */
 	TD_STAT_CT_CREATED,
 	TD_STAT_CT_EXPIRED,
 	TD_STAT_NAT_FULL,
 	TD_STAT_FORWARDED,
-	TD_STAT_FRAG_MISS,   /* fragments whose head was not seen */
+	TD_STAT_FRAG_MISS, /* fragments whose head was not seen */
 	TD_STAT_GC_RUNS,
 	TD_STAT_GC_VISITED,
 	TD_STAT_CT_MIGRATED, /* entries taken over from td_ct_prev */

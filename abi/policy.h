@@ -37,8 +37,10 @@ struct td_subject {
 };
 TD_SIZE(struct td_subject, 16);
 
-#define TD_SUBJECT_ENFORCED (1u << 0) /* some policy isolates this direction: verdicts are reported */
-#define TD_SUBJECT_CIDR_ALL (1u << 1) /* rows on CIDRs apply to endpoints' and nodes' addresses too */
+#define TD_SUBJECT_ENFORCED                                                                        \
+	(1u << 0) /* some policy isolates this direction: verdicts are reported */
+#define TD_SUBJECT_CIDR_ALL                                                                        \
+	(1u << 1) /* rows on CIDRs apply to endpoints' and nodes' addresses too */
 #define TD_SUBJECT_WORLD_CIDR (1u << 2) /* the table has rows of the TD_PEER_WORLD_ONLY form */
 
 /* td_pol_class: LPM_TRIE, struct td_class_key -> __u32 class (from 1).
@@ -48,7 +50,7 @@ struct td_class_key {
 	__be32 table;
 	__u8 protocol; /* IPPROTO_* */
 	__u8 pad;
-	__be16 port;   /* destination port; for ICMP and ICMPv6 the type */
+	__be16 port; /* destination port; for ICMP and ICMPv6 the type */
 };
 TD_SIZE(struct td_class_key, 12);
 #define TD_CLASS_PREFIX(port_bits) (48 + (port_bits))
@@ -70,19 +72,19 @@ TD_SIZE(struct td_policy_val, 8);
 /* Rules: numbers that stand for a line of a policy. The observer has the names. */
 enum td_rule {
 	TD_RULE_NONE = 0,
-	TD_RULE_UNSELECTED = 1,      /* allowed: no policy isolates this direction */
-	TD_RULE_DEFAULT_DENY = 2,    /* denied: isolated, and nothing allows */
-	TD_RULE_LOCAL_HOST = 3,      /* allowed: the node to its own pods */
-	TD_RULE_NO_SUBJECT = 4,      /* denied: the subject has no tables (fail closed) */
-	TD_RULE_INIT = 5,            /* denied: identity init, no object yet */
-	TD_RULE_MIN = 16,            /* the first number of a real rule */
+	TD_RULE_UNSELECTED = 1,   /* allowed: no policy isolates this direction */
+	TD_RULE_DEFAULT_DENY = 2, /* denied: isolated, and nothing allows */
+	TD_RULE_LOCAL_HOST = 3,   /* allowed: the node to its own pods */
+	TD_RULE_NO_SUBJECT = 4,   /* denied: the subject has no tables (fail closed) */
+	TD_RULE_INIT = 5,         /* denied: identity init, no object yet */
+	TD_RULE_MIN = 16,         /* the first number of a real rule */
 };
 
 /* How specific the deciding row was; Hubble's policy_match_type. */
 enum td_match {
 	TD_MATCH_NONE = 0,
-	TD_MATCH_L3_ONLY = 1,  /* (0, peer) */
-	TD_MATCH_L3_L4 = 2,    /* (class, peer) */
-	TD_MATCH_L4_ONLY = 3,  /* (class, 0) */
-	TD_MATCH_ALL = 4,      /* (0, 0) */
+	TD_MATCH_L3_ONLY = 1, /* (0, peer) */
+	TD_MATCH_L3_L4 = 2,   /* (class, peer) */
+	TD_MATCH_L4_ONLY = 3, /* (class, 0) */
+	TD_MATCH_ALL = 4,     /* (0, 0) */
 };

@@ -36,7 +36,7 @@ TD_SIZE(struct td_backend, 20);
 /* td_sock_rev: LRU_HASH, struct td_sock_rev_key -> struct td_sock_rev: what the process asked for,
  * for getpeername() and recvmsg(). */
 struct td_sock_rev_key {
-	__u64 cookie; /* of the socket */
+	__u64 cookie;        /* of the socket */
 	struct td_addr addr; /* backend */
 	__be16 port;
 	__u16 pad[3];

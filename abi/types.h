@@ -52,7 +52,7 @@ enum td_identity {
 
 /* A tick is 2^20 ns of CLOCK_MONOTONIC (about 1.05 ms), as bpf_ktime_get_coarse_ns() >> 20.
  * 32 bits wrap after 52 days: compare with (__s32)(a - b), valid for spans up to 26 days. */
-#define TD_TICK_SHIFT           20
-#define TD_TICKS_PER_SEC        954
-#define TD_TICKS(seconds)       ((__u32)(((__u64)(seconds) * 1000000000ULL) >> TD_TICK_SHIFT))
-#define TD_TICKS_TO_MS(ticks)   (((__u64)(ticks) << TD_TICK_SHIFT) / 1000000ULL)
+#define TD_TICK_SHIFT         20
+#define TD_TICKS_PER_SEC      954
+#define TD_TICKS(seconds)     ((__u32)(((__u64)(seconds) * 1000000000ULL) >> TD_TICK_SHIFT))
+#define TD_TICKS_TO_MS(ticks) (((__u64)(ticks) << TD_TICK_SHIFT) / 1000000ULL)

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Masquerade: pods' connections leave with the node's address. A mapping belongs to a connection,
+ * which remembers the address and port it wears outside; td_nat finds the way back.
+ * Source: RFC 4787 (port preservation), 5508 (ICMP: identifiers, errors), 1624 (checksums). */
+#pragma once
+
+#include "lib/base.h"
+#include "lib/address.h"
+#include "lib/conntrack.h"
+#include "lib/gc_queue.h"
+#include "lib/slow.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct td_nat_key);
+	__type(value, struct td_nat);
+} td_nat TD_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct td_nat_key);
+	__type(value, struct td_nat);
+} td_nat_prev TD_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct td_device);
+} td_device TD_MAP;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 64);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct td_cidr_key);
+	__type(value, __u32);
+} td_no_masq TD_MAP;
+
+/* Ports tried besides the connection's own. */
+#define TD_NAT_TRIES 24
+
+/* Takes a mapping over from the previous build's table. Its item is in the queue already. */
+TD_GLOBAL int td_nat_migrate(const struct td_nat_key *key)
+{
+	struct td_nat_key copy;
+	struct td_nat nat = {};
+	void *prev;
+
+	if (!key || !prev_layout.nat_size)
+		return -1;
+	copy = *key;
+	prev = bpf_map_lookup_elem(&td_nat_prev, &copy);
+	if (!prev)
+		return -1;
+	TD_COPY_PREFIX(&nat, prev, prev_layout.nat_size);
+	if (bpf_map_update_elem(&td_nat, &copy, &nat, BPF_NOEXIST) == 0)
+		td_count(TD_STAT_CT_MIGRATED);
+	return 0;
+}
+
+static __always_inline struct td_nat *td_nat_find(const struct td_nat_key *key, __u32 config_flags)
+{
+	struct td_nat *nat = bpf_map_lookup_elem(&td_nat, key);
+
+	if (nat || !(config_flags & TD_CONFIG_CT_PREV) || !prev_layout.nat_size)
+		return nat;
+	if (td_nat_migrate(key) < 0)
+		return NULL;
+	return bpf_map_lookup_elem(&td_nat, key);
+}
+
+static __always_inline bool td_is_icmp(__u8 protocol)
+{
+	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+static __always_inline bool td_nat_is_supported(const struct td_packet *pkt)
+{
+	switch (pkt->conn_protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		return true;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return pkt->kind == TD_KEY_PORTS;
+	default:
+		return false;
+	}
+}
+
+/* Finds a free outside port for the connection and enters it; the port, or 0. */
+static __always_inline __be16 td_nat_take_port(const struct td_slow *s, struct td_nat_key *key)
+{
+	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
+	struct td_nat want = { .pod = s->pkt.conn[0], .pod_port = s->pkt.port[0] };
+
+	key->local_port = want.pod_port;
+	for (int i = 0; i <= TD_NAT_TRIES; i++) {
+		struct td_nat *have = td_nat_find(key, s->config_flags);
+		struct td_gc_item item = { .kind = TD_GC_NAT };
+
+		if (have && td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
+			return key->local_port;
+		if (!have) {
+			if (bpf_map_update_elem(&td_nat, key, &want, BPF_NOEXIST) < 0)
+				return 0; /* full; or another CPU was faster, and the sender tries again */
+			item.nat = *key;
+			if (td_gc_push(&item) == 0)
+				return key->local_port;
+			bpf_map_delete_elem(&td_nat, key);
+			return 0;
+		}
+		/* The checksum of SCTP covers ports with the whole packet: its port stays. */
+		if (key->protocol == IPPROTO_SCTP || !span)
+			return 0;
+		key->local_port =
+			bpf_htons(load_config.nat_port_min + bpf_get_prandom_u32() % span);
+	}
+	return 0;
+}
+
+/* Gives the connection an outside address and port. A drop reason, or 0. */
+TD_GLOBAL int td_nat_allocate(struct td_slow *s, const struct td_addr *node)
+{
+	struct td_nat_key key = {};
+	struct td_ct *ct;
+	__be16 port;
+
+	if (!s || !node)
+		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
+	if (!td_nat_is_supported(&s->pkt))
+		return TD_DROP_UNSUPPORTED_PROTOCOL_FOR_NAT_MASQUERADE;
+	key.remote = s->pkt.conn[1];
+	key.local = *node;
+	key.remote_port = td_is_icmp(s->pkt.conn_protocol) ? 0 : s->pkt.port[1];
+	key.protocol = s->pkt.conn_protocol;
+	port = td_nat_take_port(s, &key);
+	if (!port && s->pkt.port[0]) {
+		td_count(TD_STAT_NAT_FULL);
+		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
+	}
+	ct = td_ct_find_here(&s->key);
+	if (!ct)
+		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
+	s->ct.flags |= TD_CT_NAT;
+	s->ct.nat_addr = *node;
+	s->ct.nat_port = port;
+	ct->nat_addr = *node;
+	ct->nat_port = port;
+	ct->flags |= TD_CT_NAT;
+	return TD_GO;
+}
+
+static __always_inline __u32 td_address_offset(__u8 version, __u32 whose)
+{
+	if (version == 4)
+		return whose ? offsetof(struct td_ipv4, dst) : offsetof(struct td_ipv4, src);
+	return whose ? offsetof(struct td_ipv6, dst) : offsetof(struct td_ipv6, src);
+}
+
+static __always_inline int td_store_address(struct __sk_buff *skb, __u8 version, __u32 at,
+					    const struct td_addr *addr)
+{
+	if (version == 4)
+		return bpf_skb_store_bytes(skb, at, &addr->words[3], 4, 0);
+	return bpf_skb_store_bytes(skb, at, addr, 16, 0);
+}
+
+/* Adjusts the transport checksum at `at` for another address. */
+static __always_inline int td_fix_address(struct __sk_buff *skb, const struct td_slow *s, __u32 at,
+					  __u64 flags)
+{
+	const struct td_rewrite *rw = &s->rewrite;
+	struct td_addr from = rw->from, to = rw->to;
+	__s64 diff;
+
+	if (s->pkt.version == 4)
+		return bpf_l4_csum_replace(skb, at, from.words[3], to.words[3], flags | 4);
+	diff = bpf_csum_diff(from.words, 16, to.words, 16, 0);
+	return bpf_l4_csum_replace(skb, at, 0, diff, flags);
+}
+
+/* Transport header of a packet whose address changes: checksum and port. */
+static __always_inline int td_rewrite_transport(struct __sk_buff *skb, struct td_slow *s)
+{
+	const struct td_rewrite *rw = &s->rewrite;
+	__u32 csum, port, whose = rw->whose;
+	__u64 flags = BPF_F_PSEUDO_HDR;
+
+	switch (s->pkt.protocol) {
+	case IPPROTO_TCP:
+		csum = s->pkt.l4 + 16;
+		port = s->pkt.l4 + (whose ? 2 : 0);
+		break;
+	case IPPROTO_UDP:
+		csum = s->pkt.l4 + 6;
+		port = s->pkt.l4 + (whose ? 2 : 0);
+		flags |= BPF_F_MARK_MANGLED_0;
+		break;
+	case IPPROTO_ICMP:
+		csum = s->pkt.l4 + 2;
+		port = s->pkt.l4 + 4;
+		flags = 0;
+		break;
+	case IPPROTO_ICMPV6:
+		csum = s->pkt.l4 + 2;
+		port = s->pkt.l4 + 4;
+		break;
+	default:
+		return 0; /* SCTP: no pseudo header, and the port stays */
+	}
+	if (s->pkt.protocol != IPPROTO_ICMP && td_fix_address(skb, s, csum, flags) < 0)
+		return -1;
+	if (rw->from_port == rw->to_port || s->pkt.related)
+		return 0;
+	if (bpf_l4_csum_replace(skb, csum, rw->from_port, rw->to_port,
+				(flags & BPF_F_MARK_MANGLED_0) | 2) < 0)
+		return -1;
+	return bpf_skb_store_bytes(skb, port, &rw->to_port, 2, 0);
+}
+
+/* The packet inside an ICMP error: the same end stands on the other side. Its own IP checksum makes
+ * up for the IPv4 address; its transport checksum is left, as nobody can check it. */
+static __always_inline int td_rewrite_inner(struct __sk_buff *skb, struct td_slow *s)
+{
+	const struct td_rewrite *rw = &s->rewrite;
+	__u32 whose = !rw->whose, csum = s->pkt.l4 + 2;
+	__u32 at = s->pkt.inner + td_address_offset(s->pkt.version, whose);
+	__u32 port = s->pkt.inner_l4 + (td_is_icmp(s->pkt.conn_protocol) ? 4 : (whose ? 2 : 0));
+
+	if (s->pkt.version == 4) {
+		if (bpf_l3_csum_replace(skb, s->pkt.inner + offsetof(struct td_ipv4, csum),
+					rw->from.words[3], rw->to.words[3], 4) < 0)
+			return -1;
+	} else if (td_fix_address(skb, s, csum, 0) < 0) {
+		return -1;
+	}
+	if (td_store_address(skb, s->pkt.version, at, &rw->to) < 0)
+		return -1;
+	if (rw->from_port == rw->to_port)
+		return 0;
+	if (bpf_l4_csum_replace(skb, csum, rw->from_port, rw->to_port, 2) < 0)
+		return -1;
+	return bpf_skb_store_bytes(skb, port, &rw->to_port, 2, 0);
+}
+
+/* Carries out s->rewrite on the packet. A drop reason, or 0. */
+TD_GLOBAL int td_rewrite_packet(struct __sk_buff *skb, struct td_slow *s)
+{
+	__u32 at;
+
+	if (!s)
+		return TD_DROP_ERROR_WRITING_TO_PACKET;
+	at = ETH_HLEN + td_address_offset(s->pkt.version, s->rewrite.whose);
+	if (s->pkt.related && td_rewrite_inner(skb, s) < 0)
+		return TD_DROP_ERROR_WRITING_TO_PACKET;
+	if (s->pkt.fragment != TD_FRAGMENT_TAIL && td_rewrite_transport(skb, s) < 0)
+		return TD_DROP_ERROR_WHILE_CORRECTING_L4_CHECKSUM;
+	if (s->pkt.version == 4 &&
+	    bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct td_ipv4, csum),
+				s->rewrite.from.words[3], s->rewrite.to.words[3], 4) < 0)
+		return TD_DROP_ERROR_WHILE_CORRECTING_L3_CHECKSUM;
+	if (td_store_address(skb, s->pkt.version, at, &s->rewrite.to) < 0)
+		return TD_DROP_ERROR_WRITING_TO_PACKET;
+	return TD_GO;
+}
+
+static __always_inline bool td_is_masqueraded(const struct td_addr *dst)
+{
+	struct td_cidr_key key = { .prefixlen = 128, .addr = *dst };
+
+	return !bpf_map_lookup_elem(&td_no_masq, &key);
+}
+
+/* A pod's packet about to leave by `device`: the node's address as its source, if so configured.
+ * A connection keeps what its first packet got. A drop reason, or 0. */
+TD_GLOBAL int td_masquerade(struct __sk_buff *skb, struct td_slow *s,
+			    const struct td_device *device)
+{
+	int reason;
+
+	if (!s || !device)
+		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
+	if (!(s->ct.flags & TD_CT_NAT)) {
+		const struct td_addr *node = s->pkt.version == 4 ? &device->ipv4 : &device->ipv6;
+
+		if (s->reply || s->pkt.related || (s->ct.flags & TD_CT_SEEN_REPLY) ||
+		    td_addr_is_zero(node) || !td_is_masqueraded(&s->pkt.addr[1]))
+			return TD_GO;
+		reason = td_nat_allocate(s, node);
+		if (reason)
+			return reason;
+	}
+	s->rewrite.from = s->pkt.addr[0];
+	s->rewrite.to = s->ct.nat_addr;
+	s->rewrite.from_port = s->pkt.port[0];
+	s->rewrite.to_port = s->ct.nat_port;
+	s->rewrite.whose = 0;
+	return td_rewrite_packet(skb, s);
+}
