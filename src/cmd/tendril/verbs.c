@@ -12,6 +12,7 @@ const struct verb *const verbs[] = {
 	&verb_policy,
 	&verb_service,
 	&verb_ct,
+	&verb_connectivity,
 	&verb_completion,
 	&verb_manual,
 	&verb_version,
