@@ -19,7 +19,7 @@ static __always_inline __be16 td_judged_port(const struct td_slow *s)
 
 	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
 		return bpf_htons(s->ct.tcp_flags[0]);
-	return s->reply ? s->pkt.port[0] : s->pkt.port[1];
+	return s->reply ? s->pkt.conn.port[0] : s->pkt.conn.port[1];
 }
 
 /* One direction of the verdict; whose: 0 egress of the initiator, 1 ingress of the responder. */
@@ -30,7 +30,7 @@ static __always_inline int td_judge_one(struct td_slow *s, __u32 whose)
 	s->question.subject = subject->identity;
 	s->question.direction = whose ? TD_INGRESS : TD_EGRESS;
 	s->question.peer = *peer;
-	s->question.addr = s->pkt.conn[(whose ? 0 : 1) ^ (s->reply & 1)];
+	s->question.addr = s->pkt.conn.addr[(whose ? 0 : 1) ^ (s->reply & 1)];
 	s->question.protocol = s->key.protocol;
 	s->question.port = td_judged_port(s);
 	td_policy_judge(&s->question, &s->verdict);
@@ -50,8 +50,8 @@ TD_GLOBAL int td_judge(struct td_slow *s)
 
 	if (!s)
 		return TD_DROP_INVALID_PACKET_DROPPED;
-	td_end_find(s->reply ? &s->pkt.conn[1] : &s->pkt.conn[0], &s->end[0]);
-	td_end_find(s->reply ? &s->pkt.conn[0] : &s->pkt.conn[1], &s->end[1]);
+	td_end_find(s->reply ? &s->pkt.conn.addr[1] : &s->pkt.conn.addr[0], &s->end[0]);
+	td_end_find(s->reply ? &s->pkt.conn.addr[0] : &s->pkt.conn.addr[1], &s->end[1]);
 	for (int i = 0; i < 2; i++) {
 		s->ct.identity[i] = s->end[i].identity;
 		s->ct.ifindex[i] = s->end[i].ifindex;
@@ -150,7 +150,7 @@ static __always_inline int td_admit_stale(struct td_slow *s, struct td_ct *ct)
 
 static __always_inline bool td_is_syn(const struct td_packet *pkt)
 {
-	return pkt->conn_protocol == IPPROTO_TCP && !pkt->related &&
+	return pkt->conn.protocol == IPPROTO_TCP && !pkt->related &&
 	       (pkt->tcp_flags & (TD_TCP_SYN | TD_TCP_ACK)) == TD_TCP_SYN;
 }
 
@@ -177,7 +177,7 @@ static __always_inline __u8 td_trace_reason(const struct td_ct *ct, const struct
 
 	if (s->reply && !(ct->flags & TD_CT_SEEN_REPLY))
 		return reason;
-	if (s->pkt.conn_protocol == IPPROTO_TCP && (flags & ~ct->tcp_flags[s->reply & 1]))
+	if (s->pkt.conn.protocol == IPPROTO_TCP && (flags & ~ct->tcp_flags[s->reply & 1]))
 		return reason;
 	if (s->report_interval && s->now - ct->reported >= s->report_interval)
 		return reason;
@@ -236,11 +236,11 @@ TD_GLOBAL int td_admit(struct __sk_buff *skb, struct td_slow *s)
 
 	if (!s)
 		return TD_DROP_INVALID_PACKET_DROPPED;
-	td_packet_key(&s->pkt, &s->key, &s->high);
+	td_tuple_key(&s->pkt.conn, &s->key, &s->high);
 	ct = td_ct_find(&s->key, s->config_flags);
 	if (!ct && s->pkt.related) {
 		td_packet_unrelate(&s->pkt);
-		td_packet_key(&s->pkt, &s->key, &s->high);
+		td_tuple_key(&s->pkt.conn, &s->key, &s->high);
 		ct = td_ct_find(&s->key, s->config_flags);
 	}
 	if (!ct || td_ct_begins_again(ct, s))

@@ -139,7 +139,7 @@ static __always_inline void td_ct_advance(struct td_ct *ct, const struct td_pack
 
 	if (reply)
 		ct->flags |= TD_CT_SEEN_REPLY;
-	if (pkt->conn_protocol == IPPROTO_TCP && flags) {
+	if (pkt->conn.protocol == IPPROTO_TCP && flags) {
 		__u8 seen = ct->tcp_flags[reply & 1] | flags;
 		__u8 other = ct->tcp_flags[!reply];
 
@@ -151,7 +151,7 @@ static __always_inline void td_ct_advance(struct td_ct *ct, const struct td_pack
 	}
 	if (reply && ct->state == TD_CT_NEW)
 		ct->state = TD_CT_ESTABLISHED;
-	ct->expires = now + td_ct_timeout(pkt->conn_protocol, ct->state);
+	ct->expires = now + td_ct_timeout(pkt->conn.protocol, ct->state);
 }
 
 static __always_inline void td_ct_add(struct td_ct *ct, __u32 reply, __u32 packets, __u32 bytes)

@@ -5,6 +5,7 @@
 
 #include "lib/base.h"
 #include "lib/config.h"
+#include "lib/count.h"
 #include "lib/slow.h"
 
 #ifndef AF_INET

@@ -81,47 +81,63 @@ static __always_inline bool td_is_icmp(__u8 protocol)
 
 static __always_inline bool td_nat_is_supported(const struct td_packet *pkt)
 {
-	switch (pkt->conn_protocol) {
+	switch (pkt->conn.protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
 		return true;
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return pkt->kind == TD_KEY_PORTS;
+		return pkt->conn.kind == TD_KEY_PORTS;
 	default:
 		return false;
 	}
 }
 
-/* Finds a free outside port for the connection and enters it; the port, or 0. */
-static __always_inline __be16 td_nat_take_port(const struct td_slow *s, struct td_nat_key *key)
+/* Finds a free outside port for the connection and enters it into td_nat. 1: entered; 0: the same
+ * mapping was there; negative: there is none to be had. */
+static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_nat_key *key)
 {
 	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
-	struct td_nat want = { .pod = s->pkt.conn[0], .pod_port = s->pkt.port[0] };
+	struct td_nat want = { .pod = s->pkt.conn.addr[0], .pod_port = s->pkt.conn.port[0] };
 
 	key->local_port = want.pod_port;
 	for (int i = 0; i <= TD_NAT_TRIES; i++) {
 		struct td_nat *have = td_nat_find(key, s->config_flags);
-		struct td_gc_item item = { .kind = TD_GC_NAT };
 
-		if (have && td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
-			return key->local_port;
-		if (!have) {
-			if (bpf_map_update_elem(&td_nat, key, &want, BPF_NOEXIST) < 0)
-				return 0; /* full; or another CPU was faster, and the sender tries again */
-			item.nat = *key;
-			if (td_gc_push(&item) == 0)
-				return key->local_port;
-			bpf_map_delete_elem(&td_nat, key);
+		if (!have) /* an error: full, or another CPU was faster and the sender tries again */
+			return bpf_map_update_elem(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
+		if (td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
 			return 0;
-		}
 		/* The checksum of SCTP covers ports with the whole packet: its port stays. */
 		if (key->protocol == IPPROTO_SCTP || !span)
-			return 0;
+			return -1;
 		key->local_port =
 			bpf_htons(load_config.nat_port_min + bpf_get_prandom_u32() % span);
 	}
+	return -1;
+}
+
+/* Writes the mapping into the connection, then queues it for the timer, in this order: the timer
+ * removes mappings no connection claims. */
+static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_key *key, bool fresh)
+{
+	struct td_gc_item item = { .kind = TD_GC_NAT };
+	struct td_ct *ct = td_ct_find_here(&s->key);
+
+	if (!ct)
+		return -1;
+	ct->nat_addr = key->local;
+	ct->nat_port = key->local_port;
+	ct->flags |= TD_CT_NAT;
+	item.nat = *key;
+	if (fresh && td_gc_push(&item) < 0) {
+		ct->flags &= ~TD_CT_NAT;
+		return -1;
+	}
+	s->ct.nat_addr = key->local;
+	s->ct.nat_port = key->local_port;
+	s->ct.flags |= TD_CT_NAT;
 	return 0;
 }
 
@@ -129,32 +145,23 @@ static __always_inline __be16 td_nat_take_port(const struct td_slow *s, struct t
 TD_GLOBAL int td_nat_allocate(struct td_slow *s, const struct td_addr *node)
 {
 	struct td_nat_key key = {};
-	struct td_ct *ct;
-	__be16 port;
+	int fresh;
 
 	if (!s || !node)
 		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
 	if (!td_nat_is_supported(&s->pkt))
 		return TD_DROP_UNSUPPORTED_PROTOCOL_FOR_NAT_MASQUERADE;
-	key.remote = s->pkt.conn[1];
+	key.remote = s->pkt.conn.addr[1];
 	key.local = *node;
-	key.remote_port = td_is_icmp(s->pkt.conn_protocol) ? 0 : s->pkt.port[1];
-	key.protocol = s->pkt.conn_protocol;
-	port = td_nat_take_port(s, &key);
-	if (!port && s->pkt.port[0]) {
-		td_count(TD_STAT_NAT_FULL);
-		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
-	}
-	ct = td_ct_find_here(&s->key);
-	if (!ct)
-		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
-	s->ct.flags |= TD_CT_NAT;
-	s->ct.nat_addr = *node;
-	s->ct.nat_port = port;
-	ct->nat_addr = *node;
-	ct->nat_port = port;
-	ct->flags |= TD_CT_NAT;
-	return TD_GO;
+	key.remote_port = td_is_icmp(s->pkt.conn.protocol) ? 0 : s->pkt.conn.port[1];
+	key.protocol = s->pkt.conn.protocol;
+	fresh = td_nat_take_port(s, &key);
+	if (fresh >= 0 && td_nat_claim(s, &key, fresh) == 0)
+		return TD_GO;
+	if (fresh > 0)
+		bpf_map_delete_elem(&td_nat, &key);
+	td_count(TD_STAT_NAT_FULL);
+	return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
 }
 
 static __always_inline __u32 td_address_offset(__u8 version, __u32 whose)
@@ -232,7 +239,7 @@ static __always_inline int td_rewrite_inner(struct __sk_buff *skb, struct td_slo
 	const struct td_rewrite *rw = &s->rewrite;
 	__u32 whose = !rw->whose, csum = s->pkt.l4 + 2;
 	__u32 at = s->pkt.inner + td_address_offset(s->pkt.version, whose);
-	__u32 port = s->pkt.inner_l4 + (td_is_icmp(s->pkt.conn_protocol) ? 4 : (whose ? 2 : 0));
+	__u32 port = s->pkt.inner_l4 + (td_is_icmp(s->pkt.conn.protocol) ? 4 : (whose ? 2 : 0));
 
 	if (s->pkt.version == 4) {
 		if (bpf_l3_csum_replace(skb, s->pkt.inner + offsetof(struct td_ipv4, csum),
@@ -299,7 +306,7 @@ TD_GLOBAL int td_masquerade(struct __sk_buff *skb, struct td_slow *s,
 	}
 	s->rewrite.from = s->pkt.addr[0];
 	s->rewrite.to = s->ct.nat_addr;
-	s->rewrite.from_port = s->pkt.port[0];
+	s->rewrite.from_port = s->pkt.conn.port[0];
 	s->rewrite.to_port = s->ct.nat_port;
 	s->rewrite.whose = 0;
 	return td_rewrite_packet(skb, s);

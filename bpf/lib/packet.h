@@ -26,13 +26,20 @@
 
 enum td_fragment { TD_WHOLE = 0, TD_FRAGMENT_HEAD, TD_FRAGMENT_TAIL };
 
-/* Flow of a packet: [0] sender, [1] receiver. */
+/* Who speaks to whom: [0] sender, [1] receiver. */
+struct td_tuple {
+	struct td_addr addr[2];
+	__be16 port[2];
+	__u8 protocol;
+	__u8 kind; /* td_key_kind */
+	__u8 pad[2];
+};
+
 struct td_packet {
 	struct td_addr addr[2]; /* of the outermost IP header */
 	/* Of the connection it belongs to, in the packet's direction; for an ICMP error, of the
 	 * packet inside, turned round. */
-	struct td_addr conn[2];
-	__be16 port[2];
+	struct td_tuple conn;
 	__u32 len; /* bytes from the IP header on */
 	__u32 fragment_id;
 	__be16 eth_proto;
@@ -80,20 +87,20 @@ struct td_ipv6 {
 static __always_inline void td_packet_set_conn_icmp(struct td_packet *pkt, __u8 type, __be16 id)
 {
 	__u8 echo =
-		pkt->conn_protocol == IPPROTO_ICMP ? TD_ICMP_ECHO_REQUEST : TD_ICMP6_ECHO_REQUEST;
-	__u8 reply = pkt->conn_protocol == IPPROTO_ICMP ? TD_ICMP_ECHO_REPLY : TD_ICMP6_ECHO_REPLY;
+		pkt->conn.protocol == IPPROTO_ICMP ? TD_ICMP_ECHO_REQUEST : TD_ICMP6_ECHO_REQUEST;
+	__u8 reply = pkt->conn.protocol == IPPROTO_ICMP ? TD_ICMP_ECHO_REPLY : TD_ICMP6_ECHO_REPLY;
 
 	if (type == echo || type == reply) {
-		pkt->kind = TD_KEY_PORTS;
-		pkt->port[0] = id;
+		pkt->conn.kind = TD_KEY_PORTS;
+		pkt->conn.port[0] = id;
 	} else {
 		/* Timestamp, information and mask requests (13, 15, 17) are answered by type + 1. */
-		if (pkt->conn_protocol == IPPROTO_ICMP && type >= 13 && type <= 18)
+		if (pkt->conn.protocol == IPPROTO_ICMP && type >= 13 && type <= 18)
 			type = (type - 1) | 1;
-		pkt->kind = TD_KEY_ICMP_TYPE;
-		pkt->port[0] = bpf_htons(type);
+		pkt->conn.kind = TD_KEY_ICMP_TYPE;
+		pkt->conn.port[0] = bpf_htons(type);
 	}
-	pkt->port[1] = pkt->port[0];
+	pkt->conn.port[1] = pkt->conn.port[0];
 }
 
 /* Ports of the transport header at `at`, of which `room` bytes are there; `inside`: of a packet in
@@ -103,7 +110,7 @@ static __always_inline int td_packet_ports(struct __sk_buff *skb, struct td_pack
 {
 	__be16 words[4];
 
-	switch (pkt->conn_protocol) {
+	switch (pkt->conn.protocol) {
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
@@ -115,7 +122,7 @@ static __always_inline int td_packet_ports(struct __sk_buff *skb, struct td_pack
 	default:
 		return TD_GO;
 	}
-	if (pkt->conn_protocol == IPPROTO_ICMP || pkt->conn_protocol == IPPROTO_ICMPV6) {
+	if (pkt->conn.protocol == IPPROTO_ICMP || pkt->conn.protocol == IPPROTO_ICMPV6) {
 		__u16 type_code = bpf_ntohs(words[0]);
 
 		if (!inside) {
@@ -125,9 +132,9 @@ static __always_inline int td_packet_ports(struct __sk_buff *skb, struct td_pack
 		td_packet_set_conn_icmp(pkt, type_code >> 8, words[2]);
 		return TD_GO;
 	}
-	pkt->port[inside] = words[0];
-	pkt->port[!inside] = words[1];
-	if (!inside && pkt->conn_protocol == IPPROTO_UDP && bpf_ntohs(words[2]) < 8 &&
+	pkt->conn.port[inside] = words[0];
+	pkt->conn.port[!inside] = words[1];
+	if (!inside && pkt->conn.protocol == IPPROTO_UDP && bpf_ntohs(words[2]) < 8 &&
 	    !skb->gso_segs)
 		return TD_DROP_CT_TRUNCATED_OR_INVALID_HEADER;
 	return TD_GO;
@@ -191,14 +198,14 @@ static __always_inline void td_packet_inner(struct __sk_buff *skb, struct td_pac
 	/* An error goes to whoever sent the packet it is about; anything else is made up. */
 	if (pkt->l4_len < 8 + header + 8 || !td_addr_equal(&inner[0], &pkt->addr[1]))
 		return;
-	pkt->conn_protocol = protocol;
+	pkt->conn.protocol = protocol;
 	if (td_packet_ports(skb, pkt, at + header, 8, true) != TD_GO) {
-		pkt->conn_protocol = pkt->protocol;
+		pkt->conn.protocol = pkt->protocol;
 		td_packet_set_conn_icmp(pkt, pkt->icmp_type, 0);
 		return;
 	}
-	pkt->conn[0] = inner[1];
-	pkt->conn[1] = inner[0];
+	pkt->conn.addr[0] = inner[1];
+	pkt->conn.addr[1] = inner[0];
 	pkt->inner = at;
 	pkt->inner_l4 = at + header;
 	pkt->related = 1;
@@ -208,9 +215,9 @@ static __always_inline void td_packet_inner(struct __sk_buff *skb, struct td_pac
 static __always_inline void td_packet_unrelate(struct td_packet *pkt)
 {
 	pkt->related = 0;
-	pkt->conn[0] = pkt->addr[0];
-	pkt->conn[1] = pkt->addr[1];
-	pkt->conn_protocol = pkt->protocol;
+	pkt->conn.addr[0] = pkt->addr[0];
+	pkt->conn.addr[1] = pkt->addr[1];
+	pkt->conn.protocol = pkt->protocol;
 	td_packet_set_conn_icmp(pkt, pkt->icmp_type, 0);
 }
 
@@ -323,9 +330,9 @@ static __always_inline int td_packet_fragment(struct td_packet *pkt)
 	key.addr[0] = pkt->addr[0];
 	key.addr[1] = pkt->addr[1];
 	if (pkt->fragment == TD_FRAGMENT_HEAD) {
-		frag.port[0] = pkt->port[0];
-		frag.port[1] = pkt->port[1];
-		frag.kind = pkt->kind;
+		frag.port[0] = pkt->conn.port[0];
+		frag.port[1] = pkt->conn.port[1];
+		frag.kind = pkt->conn.kind;
 		frag.icmp_type = pkt->icmp_type;
 		bpf_map_update_elem(&td_frag, &key, &frag, BPF_ANY);
 		return TD_GO;
@@ -333,9 +340,9 @@ static __always_inline int td_packet_fragment(struct td_packet *pkt)
 	found = bpf_map_lookup_elem(&td_frag, &key);
 	if (!found)
 		return TD_DROP_FIRST_LOGICAL_DATAGRAM_FRAGMENT_NOT_FOUND;
-	pkt->port[0] = found->port[0];
-	pkt->port[1] = found->port[1];
-	pkt->kind = found->kind;
+	pkt->conn.port[0] = found->port[0];
+	pkt->conn.port[1] = found->port[1];
+	pkt->conn.kind = found->kind;
 	pkt->icmp_type = found->icmp_type;
 	return TD_GO;
 }
@@ -363,9 +370,9 @@ TD_GLOBAL int td_packet_parse(struct __sk_buff *skb, struct td_packet *pkt)
 		r = td_packet_ipv6(skb, pkt);
 	else
 		return TD_GO;
-	pkt->conn[0] = pkt->addr[0];
-	pkt->conn[1] = pkt->addr[1];
-	pkt->conn_protocol = pkt->protocol;
+	pkt->conn.addr[0] = pkt->addr[0];
+	pkt->conn.addr[1] = pkt->addr[1];
+	pkt->conn.protocol = pkt->protocol;
 	if (r != TD_GO)
 		return r;
 	if (pkt->fragment == TD_FRAGMENT_TAIL)
@@ -391,20 +398,20 @@ static __always_inline bool td_addr_is_lower(const struct td_addr *a, const stru
 	return x < y;
 }
 
-/* Key of the connection; *ret_high: the packet's sender is addr[1] of it. */
-static __always_inline void td_packet_key(const struct td_packet *pkt, struct td_ct_key *ret,
-					  __u32 *ret_high)
+/* Key of the connection; *ret_high: the sender is addr[1] of it. */
+static __always_inline void td_tuple_key(const struct td_tuple *tuple, struct td_ct_key *ret,
+					 __u32 *ret_high)
 {
-	bool high = td_addr_is_lower(&pkt->conn[1], &pkt->conn[0]) ||
-		    (td_addr_equal(&pkt->conn[0], &pkt->conn[1]) &&
-		     bpf_ntohs(pkt->port[1]) < bpf_ntohs(pkt->port[0]));
+	bool high = td_addr_is_lower(&tuple->addr[1], &tuple->addr[0]) ||
+		    (td_addr_equal(&tuple->addr[0], &tuple->addr[1]) &&
+		     bpf_ntohs(tuple->port[1]) < bpf_ntohs(tuple->port[0]));
 
-	ret->addr[0] = high ? pkt->conn[1] : pkt->conn[0];
-	ret->addr[1] = high ? pkt->conn[0] : pkt->conn[1];
-	ret->port[0] = high ? pkt->port[1] : pkt->port[0];
-	ret->port[1] = high ? pkt->port[0] : pkt->port[1];
-	ret->protocol = pkt->conn_protocol;
-	ret->kind = pkt->kind;
+	ret->addr[0] = high ? tuple->addr[1] : tuple->addr[0];
+	ret->addr[1] = high ? tuple->addr[0] : tuple->addr[1];
+	ret->port[0] = high ? tuple->port[1] : tuple->port[0];
+	ret->port[1] = high ? tuple->port[0] : tuple->port[1];
+	ret->protocol = tuple->protocol;
+	ret->kind = tuple->kind;
 	ret->pad[0] = 0;
 	ret->pad[1] = 0;
 	*ret_high = high;

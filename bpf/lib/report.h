@@ -52,8 +52,8 @@ static __always_inline void td_event_fill(struct __sk_buff *skb, struct td_event
 	event->addr[0] = pkt->addr[0];
 	event->addr[1] = pkt->addr[1];
 	if (pkt->protocol != IPPROTO_ICMP && pkt->protocol != IPPROTO_ICMPV6) {
-		event->port[0] = pkt->port[0];
-		event->port[1] = pkt->port[1];
+		event->port[0] = pkt->conn.port[0];
+		event->port[1] = pkt->conn.port[1];
 	}
 	event->ip_version = pkt->version;
 	event->ifindex = skb->ifindex;

@@ -70,7 +70,7 @@ static __always_inline int td_refuse(struct __sk_buff *skb, struct td_slow *s, _
 
 static __always_inline bool td_is_dns_answer(const struct td_packet *pkt)
 {
-	return pkt->protocol == IPPROTO_UDP && pkt->port[0] == bpf_htons(53) &&
+	return pkt->protocol == IPPROTO_UDP && pkt->conn.port[0] == bpf_htons(53) &&
 	       pkt->fragment != TD_FRAGMENT_TAIL;
 }
 

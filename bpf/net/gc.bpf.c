@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* The timer that lets connections expire, with or without an agent. */
+#include "lib/base.h"
+#include "lib/config.h"
+#include "lib/gc.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define TD_GC_SHORT_NS 10000000ULL  /* between bursts while there is much to visit */
+#define TD_GC_LONG_NS  100000000ULL /* else */
+#define TD_GC_MANY     2000         /* items, from which on bursts are short */
+/* A burst of the longest allowed size takes about 2 ms; beyond, a round takes longer than
+ * TD_GC_ROUND. */
+#define TD_GC_BURST_MAX 8192
+
+#ifndef CLOCK_MONOTONIC
+#define CLOCK_MONOTONIC 1
+#endif
+
+static int td_gc_tick(void *map, __u32 *key, struct td_gc_state *state)
+{
+	struct td_config *config = td_config_get();
+	struct td_gc_round round = { .now = td_now(), .config_flags = config ? config->flags : 0 };
+	__u64 queued = (__s64)state->queued > 0 ? state->queued : 0; /* counted after the push */
+	bool many = queued >= TD_GC_MANY;
+	__u64 burst = queued / (many ? 1000 : 100) + 1;
+	__u32 visited = TD_STAT_GC_VISITED;
+	__u64 *count;
+
+	if (burst > TD_GC_BURST_MAX)
+		burst = TD_GC_BURST_MAX;
+	bpf_loop(burst, td_gc_visit, &round, 0);
+	if (round.left)
+		__sync_fetch_and_sub(&state->queued, round.left);
+	td_count(TD_STAT_GC_RUNS);
+	count = bpf_map_lookup_elem(&td_stats, &visited);
+	if (count)
+		*count += round.visited;
+	bpf_timer_start(&state->timer, many ? TD_GC_SHORT_NS : TD_GC_LONG_NS, 0);
+	return 0;
+}
+
+/* Starts the timer, or hands a running one to this build: run once by the loader. 0 is success. */
+SEC("tc")
+int td_gc_start(struct __sk_buff *skb)
+{
+	__u32 zero = 0;
+	struct td_gc_state *state = bpf_map_lookup_elem(&td_gc_timer, &zero);
+
+	if (!state)
+		return 1;
+	bpf_timer_init(&state->timer, &td_gc_timer, CLOCK_MONOTONIC); /* -EBUSY: it is running */
+	if (bpf_timer_set_callback(&state->timer, td_gc_tick) < 0)
+		return 2;
+	return bpf_timer_start(&state->timer, TD_GC_LONG_NS, 0) < 0 ? 3 : 0;
+}

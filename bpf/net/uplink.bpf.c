@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Programs on the devices that lead out of the node. What concerns no pod passes untouched. */
+#include "lib/base.h"
+#include "lib/fast.h"
+#include "lib/leave.h"
+#include "lib/nat.h"
+#include "lib/stage.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+static __always_inline bool td_address_load(struct __sk_buff *skb, bool source, struct td_addr *ret)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct td_eth *eth = data;
+
+	if (data + sizeof(*eth) + sizeof(struct td_ipv4) > end)
+		return false;
+	if (eth->proto == bpf_htons(ETH_P_IP)) {
+		struct td_ipv4 *ip = data + sizeof(*eth);
+
+		td_addr_set_v4(ret, source ? ip->src : ip->dst);
+		return true;
+	}
+	if (eth->proto == bpf_htons(ETH_P_IPV6)) {
+		struct td_ipv6 *ip = data + sizeof(*eth);
+
+		if ((void *)(ip + 1) > end)
+			return false;
+		*ret = source ? ip->src : ip->dst;
+		return true;
+	}
+	return false;
+}
+
+/* The pod behind a masqueraded packet that came to the node: then s->pkt says so and s->rewrite is
+ * what must be done to the packet. */
+static __always_inline bool td_unmasquerade(struct td_slow *s)
+{
+	struct td_tuple *conn = &s->pkt.conn;
+	bool icmp = td_is_icmp(conn->protocol);
+	struct td_nat_key key = {
+		.remote = conn->addr[0],
+		.local = conn->addr[1],
+		.remote_port = icmp ? 0 : conn->port[0],
+		.local_port = conn->port[1],
+		.protocol = conn->protocol,
+	};
+	struct td_nat *nat;
+
+	if (!td_nat_is_supported(&s->pkt))
+		return false;
+	nat = td_nat_find(&key, s->config_flags);
+	if (!nat)
+		return false;
+	s->rewrite.from = conn->addr[1];
+	s->rewrite.to = nat->pod;
+	s->rewrite.from_port = conn->port[1];
+	s->rewrite.to_port = nat->pod_port;
+	s->rewrite.whose = 1;
+	conn->addr[1] = nat->pod;
+	conn->port[1] = nat->pod_port;
+	if (icmp)
+		conn->port[0] = nat->pod_port;
+	return true;
+}
+
+static __always_inline int td_into_pod_from_outside(struct __sk_buff *skb, struct td_slow *s)
+{
+	__u32 to = !s->reply;
+	int reason = 0, r;
+
+	td_tell(skb, s, TD_TO_ENDPOINT);
+	r = td_deliver_pod(skb, s, s->ct.ifindex[to & 1], s->ct.endpoint_id[to & 1], &reason);
+	return reason ? td_drop(skb, s, reason) : r;
+}
+
+/* To the node: a pod's if a live masqueraded connection says so, else the stack's. */
+static __always_inline int td_to_node(struct __sk_buff *skb, struct td_slow *s)
+{
+	struct td_ct *ct;
+	int reason;
+
+	if (!td_unmasquerade(s))
+		return TD_NEXT;
+	td_tuple_key(&s->pkt.conn, &s->key, &s->high);
+	ct = td_ct_find(&s->key, s->config_flags);
+	if (!ct || !(ct->flags & TD_CT_NAT))
+		return TD_NEXT;
+	s->pkt.addr[1] = s->rewrite.to;
+	reason = td_admit(skb, s);
+	if (reason)
+		return td_refuse(skb, s, reason);
+	if (s->pkt.ttl <= 1)
+		return td_drop(skb, s, TD_DROP_TTL_EXCEEDED);
+	reason = td_rewrite_packet(skb, s);
+	if (reason)
+		return td_drop(skb, s, reason);
+	return td_into_pod_from_outside(skb, s);
+}
+
+/* To a pod by its own address. */
+static __always_inline int td_to_pod_routed(struct __sk_buff *skb, struct td_slow *s)
+{
+	struct td_place *from = bpf_map_lookup_elem(&td_addr_map, &s->pkt.addr[0]);
+	int reason;
+
+	if (from && (from->ifindex || (from->flags & TD_PLACE_HOST)))
+		return td_drop(skb, s, TD_DROP_INVALID_SOURCE_IP);
+	reason = td_admit(skb, s);
+	if (reason)
+		return td_refuse(skb, s, reason);
+	return td_into_pod_from_outside(skb, s);
+}
+
+SEC("tc")
+int td_from_uplink(struct __sk_buff *skb)
+{
+	struct td_place *place;
+	struct td_addr dst;
+	struct td_slow *s;
+	bool pod;
+
+	if (!td_address_load(skb, false, &dst))
+		return TD_NEXT;
+	place = bpf_map_lookup_elem(&td_addr_map, &dst);
+	if (!place || !(place->ifindex || (place->flags & TD_PLACE_HOST)))
+		return TD_NEXT;
+	pod = place->ifindex;
+	s = td_slow_begin(TD_INGRESS);
+	if (!s)
+		return TD_SHOT;
+	s->identity = place->identity;
+	s->endpoint_id = place->endpoint_id;
+	/* What cannot be read is left to the stack; on its way to a pod td_to_pod sees it again. */
+	if (td_packet_parse(skb, &s->pkt) || !s->pkt.version)
+		return TD_NEXT;
+	return pod ? td_to_pod_routed(skb, s) : td_to_node(skb, s);
+}
+
+/* A pod's packet that the stack routed: it has been judged, but not masqueraded. */
+static __always_inline int td_masquerade_late(struct __sk_buff *skb)
+{
+	struct td_slow *s = td_slow_begin(TD_EGRESS);
+	__u32 ifindex = skb->ifindex;
+	struct td_device *device = bpf_map_lookup_elem(&td_device, &ifindex);
+	struct td_ct *ct;
+	int reason;
+
+	if (!device)
+		return TD_NEXT;
+	if (!s)
+		return TD_SHOT;
+	reason = td_packet_parse(skb, &s->pkt);
+	if (reason)
+		return td_drop(skb, s, reason);
+	td_tuple_key(&s->pkt.conn, &s->key, &s->high);
+	ct = td_ct_find(&s->key, s->config_flags);
+	if (!ct) {
+		if (td_addr_is_zero(s->pkt.version == 4 ? &device->ipv4 : &device->ipv6) ||
+		    !td_is_masqueraded(&s->pkt.addr[1]))
+			return TD_NEXT;
+		return td_drop(skb, s, TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE);
+	}
+	s->ct = *ct;
+	s->found = 1;
+	s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
+	reason = td_masquerade(skb, s, device);
+	return reason ? td_drop(skb, s, reason) : TD_NEXT;
+}
+
+SEC("tc")
+int td_to_uplink(struct __sk_buff *skb)
+{
+	struct td_place *place;
+	struct td_addr src;
+
+	if (!td_address_load(skb, true, &src))
+		return TD_NEXT;
+	place = bpf_map_lookup_elem(&td_addr_map, &src);
+	if (!place || !place->ifindex)
+		return TD_NEXT;
+	return td_masquerade_late(skb);
+}
