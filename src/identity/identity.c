@@ -28,8 +28,8 @@ struct page {
 struct identities {
 	struct page *pages[PAGE_COUNT];
 	struct entry **buckets;
-	size_t bucket_count;	       /* a power of two */
-	size_t count;		       /* of pods' identities */
+	size_t bucket_count;           /* a power of two */
+	size_t count;                  /* of pods' identities */
 	struct entry *oldest, *newest; /* without references, in the order they lost them */
 	size_t unreferenced, unreferenced_max;
 };
@@ -38,16 +38,16 @@ static const struct reserved {
 	uint32_t number;
 	const char *labels[2];
 } reserved[] = {
-	{TD_ID_HOST, {"host"}},
-	{TD_ID_WORLD, {"world"}},
-	{TD_ID_UNMANAGED, {"unmanaged"}},
-	{TD_ID_HEALTH, {"health"}},
-	{TD_ID_INIT, {"init"}},
-	{TD_ID_REMOTE_NODE, {"remote-node"}},
-	{TD_ID_KUBE_APISERVER, {"kube-apiserver", "remote-node"}},
-	{TD_ID_INGRESS, {"ingress"}},
-	{TD_ID_WORLD_IPV4, {"world-ipv4"}},
-	{TD_ID_WORLD_IPV6, {"world-ipv6"}},
+	{ TD_ID_HOST, { "host" } },
+	{ TD_ID_WORLD, { "world" } },
+	{ TD_ID_UNMANAGED, { "unmanaged" } },
+	{ TD_ID_HEALTH, { "health" } },
+	{ TD_ID_INIT, { "init" } },
+	{ TD_ID_REMOTE_NODE, { "remote-node" } },
+	{ TD_ID_KUBE_APISERVER, { "kube-apiserver", "remote-node" } },
+	{ TD_ID_INGRESS, { "ingress" } },
+	{ TD_ID_WORLD_IPV4, { "world-ipv4" } },
+	{ TD_ID_WORLD_IPV6, { "world-ipv6" } },
 };
 
 static int port_order(const void *a, const void *b)

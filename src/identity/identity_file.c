@@ -88,7 +88,7 @@ static int port_load(json_t *json, struct named_port *ret)
 	if (!*name || protocol < 1 || protocol > 255 || port < 1 || port > 65535)
 		return -EINVAL;
 	/* Borrowed from the JSON text until the table copies it. */
-	*ret = (struct named_port){(char *)name, (uint8_t)protocol, (uint16_t)port};
+	*ret = (struct named_port){ (char *)name, (uint8_t)protocol, (uint16_t)port };
 	return 0;
 }
 

@@ -49,9 +49,9 @@ static void equal_labels_share_a_number_from_256(void **state)
 static void named_ports_tell_identities_apart(void **state)
 {
 	_cleanup_(identities_freep) struct identities *identities = fresh();
-	struct named_port ports[] = {{"web", IPPROTO_TCP, 80}, {"dns", IPPROTO_UDP, 53}};
-	struct named_port turned[] = {ports[1], ports[0], ports[0]};
-	struct named_port other[] = {ports[1], {"web", IPPROTO_TCP, 8080}};
+	struct named_port ports[] = { { "web", IPPROTO_TCP, 80 }, { "dns", IPPROTO_UDP, 53 } };
+	struct named_port turned[] = { ports[1], ports[0], ports[0] };
+	struct named_port other[] = { ports[1], { "web", IPPROTO_TCP, 8080 } };
 	uint32_t number = get_with_ports(identities, "app=a", ports, 2);
 
 	assert_int_equal(get_with_ports(identities, "app=a", turned, 3), number);
@@ -66,14 +66,14 @@ static void reserved_identities_have_their_labels(void **state)
 		uint32_t number;
 		const char *labels;
 	} want[] = {
-		{TD_ID_HOST, "reserved:host"},
-		{TD_ID_WORLD, "reserved:world"},
-		{TD_ID_UNMANAGED, "reserved:unmanaged"},
-		{TD_ID_HEALTH, "reserved:health"},
-		{TD_ID_INIT, "reserved:init"},
-		{TD_ID_REMOTE_NODE, "reserved:remote-node"},
-		{TD_ID_KUBE_APISERVER, "reserved:kube-apiserver,reserved:remote-node"},
-		{TD_ID_INGRESS, "reserved:ingress"},
+		{ TD_ID_HOST, "reserved:host" },
+		{ TD_ID_WORLD, "reserved:world" },
+		{ TD_ID_UNMANAGED, "reserved:unmanaged" },
+		{ TD_ID_HEALTH, "reserved:health" },
+		{ TD_ID_INIT, "reserved:init" },
+		{ TD_ID_REMOTE_NODE, "reserved:remote-node" },
+		{ TD_ID_KUBE_APISERVER, "reserved:kube-apiserver,reserved:remote-node" },
+		{ TD_ID_INGRESS, "reserved:ingress" },
 	};
 	_cleanup_(identities_freep) struct identities *identities = fresh();
 
@@ -169,7 +169,7 @@ static void for_each_visits_used_ones_in_order_and_stops(void **state)
 static void save_and_load_keep_numbers(void **state)
 {
 	_cleanup_(identities_freep) struct identities *before = fresh(), *after = fresh();
-	struct named_port port = {"web", IPPROTO_TCP, 80};
+	struct named_port port = { "web", IPPROTO_TCP, 80 };
 	_cleanup_free_ char *text = NULL, *again = NULL;
 	uint32_t a = get(before, "app=a"), gone = get(before, "gone=1"), b;
 

@@ -13,7 +13,7 @@
 
 static struct ipam *make(const char *ipv4, const char *ipv6)
 {
-	struct prefix v4 = {0}, v6 = {0};
+	struct prefix v4 = { 0 }, v6 = { 0 };
 	struct ipam *ipam = NULL;
 
 	if (ipv4)
@@ -103,8 +103,8 @@ static void adopted_addresses_are_skipped_and_not_adopted_twice(void **state)
 	assert_int_equal(ipam_used(ipam, 4), 5);
 }
 
-static const char *const strangers[] = {"10.1.0.0", "10.1.0.1", "10.1.0.7", "10.2.0.3",
-					"fd00::",   "fd00::1",	"fd01::2",  "fd00::1:0:2"};
+static const char *const strangers[] = { "10.1.0.0", "10.1.0.1", "10.1.0.7", "10.2.0.3",
+					 "fd00::",   "fd00::1",  "fd01::2",  "fd00::1:0:2" };
 
 static void addresses_of_others_are_refused(void **state)
 {
@@ -133,10 +133,10 @@ static const struct prefix_case {
 	const char *prefix;
 	int family, want;
 } prefix_cases[] = {
-	{"10.0.0.0/7", 4, -EINVAL},  {"10.0.0.0/31", 4, -EINVAL}, {"10.0.0.0/8", 4, 0},
-	{"10.0.0.0/30", 4, 0},	     {"fd00::/63", 6, -EINVAL},	  {"fd00::/127", 6, -EINVAL},
-	{"fd00::/64", 6, 0},	     {"fd00::/126", 6, 0},	  {"fd00::/64", 4, -EINVAL},
-	{"10.0.0.0/24", 6, -EINVAL},
+	{ "10.0.0.0/7", 4, -EINVAL },  { "10.0.0.0/31", 4, -EINVAL }, { "10.0.0.0/8", 4, 0 },
+	{ "10.0.0.0/30", 4, 0 },       { "fd00::/63", 6, -EINVAL },   { "fd00::/127", 6, -EINVAL },
+	{ "fd00::/64", 6, 0 },         { "fd00::/126", 6, 0 },        { "fd00::/64", 4, -EINVAL },
+	{ "10.0.0.0/24", 6, -EINVAL },
 };
 
 static void prefixes_outside_the_limits_are_refused(void **state)
@@ -166,7 +166,7 @@ static void family_without_a_prefix_is_said_so(void **state)
 static void random_cycles_leak_nothing_and_give_no_address_twice(void **state)
 {
 	_cleanup_(ipam_freep) struct ipam *ipam = make("10.1.0.0/24", NULL);
-	bool used[256] = {false};
+	bool used[256] = { false };
 	unsigned int seed = 42, count = 0;
 
 	for (int i = 0; i < 20000; i++) {

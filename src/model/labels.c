@@ -53,7 +53,7 @@ static size_t labels_position(const struct labels *labels, const char *source, c
 
 static int label_fill(struct label *label, const char *source, const char *key, const char *value)
 {
-	*label = (struct label){strdup(source), strdup(key), strdup(value)};
+	*label = (struct label){ strdup(source), strdup(key), strdup(value) };
 	if (label->source && label->key && label->value)
 		return 0;
 	label_clear(label);

@@ -23,7 +23,7 @@ static struct labels *parse_all(const char *const *texts)
 static void sorted_by_key_then_source(void **state)
 {
 	_cleanup_(labels_freep) struct labels *labels =
-		parse_all((const char *[]){"zone=a", "reserved:app", "k8s:app=web", "b=", NULL});
+		parse_all((const char *[]){ "zone=a", "reserved:app", "k8s:app=web", "b=", NULL });
 	_cleanup_free_ char *text = labels_format(labels);
 
 	assert_string_equal(text, "k8s:app=web,reserved:app,k8s:b,k8s:zone=a");
@@ -32,7 +32,7 @@ static void sorted_by_key_then_source(void **state)
 static void set_replaces_value_of_same_source_and_key(void **state)
 {
 	_cleanup_(labels_freep) struct labels *labels =
-		parse_all((const char *[]){"app=web", "reserved:app=x", NULL});
+		parse_all((const char *[]){ "app=web", "reserved:app=x", NULL });
 
 	assert_int_equal(labels_set(labels, "k8s", "app", "db"), 0);
 	assert_int_equal(labels->count, 2);
@@ -43,7 +43,7 @@ static void set_replaces_value_of_same_source_and_key(void **state)
 static void get_without_source_finds_any(void **state)
 {
 	_cleanup_(labels_freep) struct labels *labels =
-		parse_all((const char *[]){"reserved:host", "k8s:a=1", NULL});
+		parse_all((const char *[]){ "reserved:host", "k8s:a=1", NULL });
 
 	assert_string_equal(labels_get(labels, NULL, "host"), "");
 	assert_string_equal(labels_get(labels, NULL, "a"), "1");
@@ -55,16 +55,16 @@ static void get_without_source_finds_any(void **state)
 static const struct parse_case {
 	const char *text, *printed; /* printed NULL: refused */
 } parse_cases[] = {
-	{"a=b", "k8s:a=b"},
-	{"k8s:a=b=c", "k8s:a=b=c"},
-	{"a=b:c", "k8s:a=b:c"},
-	{"reserved:host", "reserved:host"},
-	{"cidr:2001:db8::/32", "cidr:2001:db8::/32"},
-	{"a", "k8s:a"},
-	{"", NULL},
-	{"=b", NULL},
-	{":a=b", NULL},
-	{"k8s:=b", NULL},
+	{ "a=b", "k8s:a=b" },
+	{ "k8s:a=b=c", "k8s:a=b=c" },
+	{ "a=b:c", "k8s:a=b:c" },
+	{ "reserved:host", "reserved:host" },
+	{ "cidr:2001:db8::/32", "cidr:2001:db8::/32" },
+	{ "a", "k8s:a" },
+	{ "", NULL },
+	{ "=b", NULL },
+	{ ":a=b", NULL },
+	{ "k8s:=b", NULL },
 };
 
 static void text_form_goes_both_ways(void **state)
@@ -84,11 +84,11 @@ static void text_form_goes_both_ways(void **state)
 static void copies_compare_equal_and_order_is_total(void **state)
 {
 	_cleanup_(labels_freep) struct labels *a =
-		parse_all((const char *[]){"app=web", "env=x", NULL});
+		parse_all((const char *[]){ "app=web", "env=x", NULL });
 	_cleanup_(labels_freep) struct labels *b =
-		parse_all((const char *[]){"app=web", "env=y", NULL});
+		parse_all((const char *[]){ "app=web", "env=y", NULL });
 	_cleanup_(labels_freep) struct labels *prefix =
-		parse_all((const char *[]){"app=web", NULL});
+		parse_all((const char *[]){ "app=web", NULL });
 	_cleanup_(labels_freep) struct labels *copy = NULL;
 
 	assert_int_equal(labels_copy(a, &copy), 0);

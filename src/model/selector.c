@@ -62,7 +62,7 @@ static int values_copy(struct requirement *item, const char *const *values, size
 static int requirement_fill(struct requirement *item, const char *source, const char *key,
 			    enum selector_op op, const char *const *values, size_t count)
 {
-	*item = (struct requirement){.key = strdup(key), .op = op};
+	*item = (struct requirement){ .key = strdup(key), .op = op };
 	if (!item->key)
 		return -ENOMEM;
 	if (source && strcmp(source, "any") != 0) {

@@ -17,35 +17,35 @@ static const struct match_case {
 	const char *labels[3];
 	bool matches;
 } cases[] = {
-	{"In: one of the values", NULL, "app", SELECTOR_IN, {"db", "web"}, {"app=web"}, true},
-	{"In: another value", NULL, "app", SELECTOR_IN, {"db", "web"}, {"app=x"}, false},
-	{"In: absent key", NULL, "app", SELECTOR_IN, {"web"}, {"env=web"}, false},
-	{"In: no values", NULL, "app", SELECTOR_IN, {NULL}, {"app=web"}, false},
-	{"In: empty value", NULL, "app", SELECTOR_IN, {""}, {"app"}, true},
-	{"NotIn: listed", NULL, "app", SELECTOR_NOT_IN, {"web"}, {"app=web"}, false},
-	{"NotIn: not listed", NULL, "app", SELECTOR_NOT_IN, {"web"}, {"app=x"}, true},
-	{"NotIn: absent key (14)", NULL, "app", SELECTOR_NOT_IN, {"web"}, {"env=web"}, true},
-	{"Exists: there", NULL, "app", SELECTOR_EXISTS, {NULL}, {"app"}, true},
-	{"Exists: absent", NULL, "app", SELECTOR_EXISTS, {NULL}, {"apple=1"}, false},
-	{"DoesNotExist: there", NULL, "app", SELECTOR_NOT_EXISTS, {NULL}, {"app=1"}, false},
-	{"DoesNotExist: absent (14)", NULL, "app", SELECTOR_NOT_EXISTS, {NULL}, {NULL}, true},
-	{"source: right one", "k8s", "app", SELECTOR_IN, {"a"}, {"k8s:app=a"}, true},
-	{"source: other one", "reserved", "app", SELECTOR_EXISTS, {NULL}, {"app=a"}, false},
-	{"source any", "any", "host", SELECTOR_EXISTS, {NULL}, {"reserved:host"}, true},
-	{"any source: second of two",
-	 NULL,
-	 "app",
-	 SELECTOR_IN,
-	 {"b"},
-	 {"k8s:app=a", "reserved:app=b"},
-	 true},
-	{"any source: NotIn means none",
-	 NULL,
-	 "app",
-	 SELECTOR_NOT_IN,
-	 {"b"},
-	 {"k8s:app=a", "reserved:app=b"},
-	 false},
+	{ "In: one of the values", NULL, "app", SELECTOR_IN, { "db", "web" }, { "app=web" }, true },
+	{ "In: another value", NULL, "app", SELECTOR_IN, { "db", "web" }, { "app=x" }, false },
+	{ "In: absent key", NULL, "app", SELECTOR_IN, { "web" }, { "env=web" }, false },
+	{ "In: no values", NULL, "app", SELECTOR_IN, { NULL }, { "app=web" }, false },
+	{ "In: empty value", NULL, "app", SELECTOR_IN, { "" }, { "app" }, true },
+	{ "NotIn: listed", NULL, "app", SELECTOR_NOT_IN, { "web" }, { "app=web" }, false },
+	{ "NotIn: not listed", NULL, "app", SELECTOR_NOT_IN, { "web" }, { "app=x" }, true },
+	{ "NotIn: absent key (14)", NULL, "app", SELECTOR_NOT_IN, { "web" }, { "env=web" }, true },
+	{ "Exists: there", NULL, "app", SELECTOR_EXISTS, { NULL }, { "app" }, true },
+	{ "Exists: absent", NULL, "app", SELECTOR_EXISTS, { NULL }, { "apple=1" }, false },
+	{ "DoesNotExist: there", NULL, "app", SELECTOR_NOT_EXISTS, { NULL }, { "app=1" }, false },
+	{ "DoesNotExist: absent (14)", NULL, "app", SELECTOR_NOT_EXISTS, { NULL }, { NULL }, true },
+	{ "source: right one", "k8s", "app", SELECTOR_IN, { "a" }, { "k8s:app=a" }, true },
+	{ "source: other one", "reserved", "app", SELECTOR_EXISTS, { NULL }, { "app=a" }, false },
+	{ "source any", "any", "host", SELECTOR_EXISTS, { NULL }, { "reserved:host" }, true },
+	{ "any source: second of two",
+	  NULL,
+	  "app",
+	  SELECTOR_IN,
+	  { "b" },
+	  { "k8s:app=a", "reserved:app=b" },
+	  true },
+	{ "any source: NotIn means none",
+	  NULL,
+	  "app",
+	  SELECTOR_NOT_IN,
+	  { "b" },
+	  { "k8s:app=a", "reserved:app=b" },
+	  false },
 };
 
 static struct labels *parse_all(const char *const *texts, size_t max)
@@ -85,8 +85,8 @@ static void requirements_match_as_kubernetes_says(void **state)
 static void requirements_and(void **state)
 {
 	_cleanup_(labels_freep) struct labels *both =
-		parse_all((const char *[]){"app=web", "env=prod"}, 2);
-	_cleanup_(labels_freep) struct labels *one = parse_all((const char *[]){"app=web"}, 1);
+		parse_all((const char *[]){ "app=web", "env=prod" }, 2);
+	_cleanup_(labels_freep) struct labels *one = parse_all((const char *[]){ "app=web" }, 1);
 	_cleanup_(selector_freep) struct selector *selector = selector_new();
 	const char *web = "web", *prod = "prod";
 
@@ -101,7 +101,7 @@ static void equal_selectors_compare_equal_however_written(void **state)
 {
 	_cleanup_(selector_freep) struct selector *a = selector_new(), *b = selector_new();
 	_cleanup_(selector_freep) struct selector *copy = NULL;
-	const char *ab[] = {"a", "b"}, *bab[] = {"b", "a", "b"};
+	const char *ab[] = { "a", "b" }, *bab[] = { "b", "a", "b" };
 
 	assert_int_equal(selector_add(a, NULL, "x", SELECTOR_IN, ab, 2), 0);
 	assert_int_equal(selector_add(a, "k8s", "y", SELECTOR_EXISTS, NULL, 0), 0);

@@ -34,8 +34,8 @@ struct policy_class {
 
 /* Immutable, shared by all subjects whose rows are equal; reference-counted by the engine. */
 struct policy_table {
-	uint32_t number; /* unique for the engine's lifetime, never reused; first one 1 */
-	uint32_t flags;  /* TD_SUBJECT_* */
+	uint32_t number;         /* unique for the engine's lifetime, never reused; first one 1 */
+	uint32_t flags;          /* TD_SUBJECT_* */
 	struct policy_row *rows; /* sorted by klass, peer */
 	size_t row_count;
 	struct policy_class *classes; /* sorted by protocol, first */
@@ -99,11 +99,11 @@ int policy_engine_for_each_rule(const struct policy_engine *engine,
 				void *data);
 
 struct policy_query {
-	uint32_t identity;   /* of the peer; 0: none (use TD_ID_WORLD for outside addresses) */
-	uint32_t cidr;       /* policy_engine_cidr_of() of its address; 0: none */
-	bool outside;        /* the peer is no endpoint and no node */
+	uint32_t identity; /* of the peer; 0: none (use TD_ID_WORLD for outside addresses) */
+	uint32_t cidr;     /* policy_engine_cidr_of() of its address; 0: none */
+	bool outside;      /* the peer is no endpoint and no node */
 	uint8_t protocol;
-	uint16_t port;       /* host order; ICMP: type */
+	uint16_t port; /* host order; ICMP: type */
 };
 
 struct policy_decision {

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy_naive: the verdict of policies as docs/policy.md tells it, without tables.
+ *
+ * In: policies, identities, one question    Out: allowed or not
+ * Owns: nothing    Thread: any
+ *
+ * Deliberately slow and plain: it walks every rule for every question and shares no code with the
+ * compiler, so that the two can be held against each other. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "identity/identity.h"
+#include "model/object.h"
+
+struct naive_world {
+	struct object *const *policies;
+	size_t policy_count;
+	const struct identity *const *pods; /* every known pod's identity */
+	size_t pod_count;
+};
+
+struct naive_question {
+	const struct identity *subject;
+	enum td_direction direction;
+	const struct identity *peer; /* of the outside: the world's */
+	const struct td_addr *addr;  /* of the peer; NULL: unknown */
+	bool outside;                /* the peer is no endpoint and no node */
+	uint8_t protocol;
+	uint16_t port;
+};
+
+bool naive_allows(const struct naive_world *world, const struct naive_question *question);
