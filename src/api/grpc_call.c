@@ -210,6 +210,14 @@ static int queue_grow(struct grpc_call *call, uint32_t more)
 	return 0;
 }
 
+bool grpc_call_has_room(struct grpc_call *call)
+{
+	if (queued(call) < GRPC_QUEUE_MAX)
+		return true;
+	call->blocked = true;
+	return false;
+}
+
 int grpc_call_reserve(struct grpc_call *call, size_t size, uint8_t **ret)
 {
 	int r;
@@ -218,10 +226,8 @@ int grpc_call_reserve(struct grpc_call *call, size_t size, uint8_t **ret)
 		return -EPIPE;
 	if (size > GRPC_MESSAGE_MAX)
 		return -EMSGSIZE;
-	if (queued(call) >= GRPC_QUEUE_MAX) {
-		call->blocked = true;
+	if (!grpc_call_has_room(call))
 		return -EAGAIN;
-	}
 	r = queue_grow(call, (uint32_t)size + GRPC_PREFIX_SIZE);
 	if (r < 0)
 		return r;

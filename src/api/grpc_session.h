@@ -110,6 +110,9 @@ void grpc_call_on(struct grpc_call *call, void (*ready)(struct grpc_call *call, 
 int grpc_call_reserve(struct grpc_call *call, size_t size, uint8_t **ret);
 int grpc_call_send(struct grpc_call *call, const void *message, size_t size);
 
+/* Whether a message would be taken now; if not, ready() will run when it would. */
+bool grpc_call_has_room(struct grpc_call *call);
+
 /* Asks for ready(): there is something to send. */
 void grpc_call_wake(struct grpc_call *call);
 
