@@ -39,7 +39,7 @@ struct service_table {
 void service_table_free(struct service_table *table);
 DEFINE_FREEP(service_table);
 
-/* Two Services with one (address, port, protocol): the older name in sort order wins, the other is
- * reported through `conflict` (may be NULL). */
+/* Two Services with one (address, port, protocol): the first by namespace and name wins, the other
+ * is reported through `conflict` (may be NULL), once per place it lost. -ENOMEM. */
 int service_table_build(const struct store *store, struct service_table **ret,
 			void (*conflict)(const struct object *service, void *data), void *data);
