@@ -156,7 +156,8 @@ void object_list_free(struct object_list *list);
 DEFINE_FREEP(object_list);
 
 struct object_parse_options {
-	const char *file;      /* for messages; NULL: "<input>" */
+	const char *file;      /* for messages, and the objects' file; NULL: "<input>" */
+	bool from_api;	       /* file is for messages only: the objects' stays NULL */
 	bool skip_other_kinds; /* list them instead of refusing */
 };
 
