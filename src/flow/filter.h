@@ -9,8 +9,8 @@
  * What each field means is hubble's: pods and services "ns/prefix", "ns/", "prefix" (namespace
  * default) and "/prefix" (any namespace); addresses and CIDRs; labels in Kubernetes selector syntax,
  * keys with or without a source ("k8s:app"); names and nodes with '*'.
- * Fields about L7, trace ids and encryption match nothing, as no flow has any of these yet. A CEL
- * expression or a wrong value is refused. */
+ * Fields about L7 and trace ids match nothing, as no flow has any of these yet. A CEL expression or
+ * a wrong value is refused. */
 #pragma once
 
 #include <stdbool.h>

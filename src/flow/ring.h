@@ -5,8 +5,7 @@
  * Owns: its records and their references    Thread: one (readers only keep a number)
  *
  * Sequence numbers start at 1 and never repeat. A reader keeps the number it wants next; if the
- * writer has gone past it, the read says how many records it lost and where to go on. Times in the
- * ring never decrease by more than the events of different CPUs overlap. */
+ * writer has gone past it, the read says how many records it lost and where to go on. */
 #pragma once
 
 #include <stddef.h>
@@ -16,6 +15,9 @@
 #include "flow/record.h"
 
 #define FLOW_RING_DEFAULT 65536
+/* ns that records may be out of order: events of different CPUs overlap, and the wall clock is
+ * slewed between measurements. */
+#define FLOW_RING_DISORDER 1000000000ULL
 
 struct flow_ring;
 /* capacity: records kept, 1 to 2^24. Memory is capacity * sizeof(struct flow_record), touched only
@@ -42,7 +44,8 @@ const struct flow_record *flow_ring_at(const struct flow_ring *ring, uint64_t se
 const struct flow_record *flow_ring_next(const struct flow_ring *ring, uint64_t *cursor,
 					 uint64_t *lost);
 
-/* Where to start for records at or after time (ns since 1970); head if there are none. */
+/* Where to start for records at or after time (ns since 1970); head if there are none. Records a
+ * little older may stand among those that follow: the reader skips them. */
 uint64_t flow_ring_since(const struct flow_ring *ring, uint64_t time);
 
 /* Where to start so that `number` matching records remain up to `end` (exclusive); the oldest if

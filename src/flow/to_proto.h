@@ -15,16 +15,9 @@
 
 #include "base/diag.h"
 #include "flow.pb-c.h"
+#include "flow/mask.h"
 #include "flow/record.h"
 #include "observer.pb-c.h"
-
-/* Which fields are wanted. A mask without paths wants all. */
-struct flow_mask;
-/* paths as in FieldMask, with the names of the .proto file ("source.pod_name", "IP").
- * -EINVAL with diag: no such field, or one inside a list. */
-int flow_mask_new(char *const *paths, size_t count, struct diag *diag, struct flow_mask **ret);
-void flow_mask_free(struct flow_mask *mask);
-DEFINE_FREEP(flow_mask);
 
 /* The caller frees with flow__flow__free_unpacked(ret, NULL). mask NULL: everything. -ENOMEM. */
 int flow_to_proto(const struct flow_record *record, const struct flow_names *names,
@@ -35,9 +28,6 @@ int flow_to_response(const struct flow_record *record, const struct flow_names *
 /* A LostEvent of the given source; time: ns since 1970. Freed in the same way. */
 int flow_lost_response(Flow__LostEventSource source, uint64_t lost, const char *node, uint64_t time,
 		       Observer__GetFlowsResponse **ret);
-
-/* Clears what the mask does not want in a flow that was built elsewhere (read from a file). */
-void flow_mask_apply(const struct flow_mask *mask, Flow__Flow *flow);
 
 /* Text of a flow's policy decision: "allowed by KIND ns/name rule N (file:line)", "denied by ...",
  * "denied by default: ..."; "" if no policy decided. Returns the length as snprintf. */
