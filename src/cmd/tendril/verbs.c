@@ -3,6 +3,7 @@
 
 /* clang-format off */
 const struct verb *const verbs[] = {
+	&verb_status,
 	&verb_run,
 	&verb_apply,
 	&verb_get,
@@ -13,6 +14,7 @@ const struct verb *const verbs[] = {
 	&verb_service,
 	&verb_ct,
 	&verb_connectivity,
+	&verb_bugreport,
 	&verb_completion,
 	&verb_manual,
 	&verb_version,
