@@ -34,8 +34,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # Runs a command with the libraries of unpacked packages. Only for tools found under $TD_TOOLS:
 # the project's own programs always use the system's libraries.
 with_tools() {
-	if [ -d "$TD_TOOLS/usr/lib/x86_64-linux-gnu" ]; then
-		LD_LIBRARY_PATH=$TD_TOOLS/usr/lib/x86_64-linux-gnu "$@"
+	local libraries=$TD_TOOLS/usr/lib/x86_64-linux-gnu:$TD_TOOLS/lib/x86_64-linux-gnu
+	if [ -d "$TD_TOOLS" ]; then
+		LD_LIBRARY_PATH=$libraries "$@"
 	else
 		"$@"
 	fi

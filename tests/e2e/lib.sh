@@ -22,16 +22,11 @@ podman_missing() {
 	have podman || { say "podman is not installed"; return; }
 	have runc || { say "runc is not installed"; return; }
 	# netavark alone (Debian 13's podman) has no CNI: it knows no such network backend.
-	podman_supports_cni || say "this podman is built without CNI"
-}
-podman_supports_cni() {
-	local conf out
-	conf=$(mktemp)
+	local conf=$W/probe.conf out
 	printf '[network]\nnetwork_backend = "cni"\n' >"$conf"
 	out=$(CONTAINERS_CONF=$conf with_tools podman --root "$W/probe" --runroot "$W/probe-run" \
-		info --format '{{.Host.NetworkBackend}}' 2>&1)
-	rm -f "$conf"
-	[ "$out" = cni ]
+		info --format '{{.Host.NetworkBackend}}' 2>&1 | tail -n 1)
+	[ "$out" = cni ] || say "this podman has no CNI: $out"
 }
 ctr_missing() {
 	local tool

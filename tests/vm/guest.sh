@@ -6,9 +6,9 @@ export TRY_SECONDS=6 # emulated: everything takes longer
 expect "boots Linux $TDVM" test "$(uname -r | cut -d. -f1,2)" = "$TDVM"
 
 # Each object alone, as built; its configuration's corners are the BPF suite's business.
-for object in "$TD_BUILD"/bpf/*.bpf.o; do
+for object in "$TD_BUILD"/bpf/*.linked.o; do
 	[ -e "$object" ] || { not_ok "no BPF object was built"; break; }
-	pin=/sys/fs/bpf/load-$(basename "$object" .bpf.o | tr . _)
+	pin=/sys/fs/bpf/load-$(basename "$object" .linked.o | tr . _)
 	mkdir -p "$pin-maps"
 	expect "loads $(basename "$object")" bpftool prog loadall "$object" "$pin" pinmaps "$pin-maps"
 	rm -rf "$pin" "$pin-maps"
