@@ -22,12 +22,14 @@
 #include "service/service_table.h"
 
 struct datapath_options {
-	const char *bpf_dir;     /* on a bpffs; made if missing */
-	const char *cgroup_root; /* socket programs attach here; NULL: none */
-	char **devices;          /* uplinks; may be empty */
+	const char *bpf_dir;       /* on a bpffs; made if missing */
+	const char *cgroup_root;   /* socket programs attach here; NULL: none */
+	const char *device_prefix; /* host ends of pods' devices are named prefix and digits */
+	char **devices;            /* uplinks; may be empty */
 	size_t device_count;
 	bool masquerade;
-	bool reject; /* answer denied packets */
+	bool reject;       /* answer denied packets */
+	bool force_clsact; /* tc filters even where there is tcx */
 	struct td_load_config load;
 	uint32_t report_interval; /* ticks */
 	uint32_t max_ct, max_ct_new, max_nat, max_policy, max_class, max_cidr, max_services,
@@ -39,10 +41,13 @@ struct datapath_options {
 
 struct datapath;
 
-/* Loads, adopts or upgrades; afterwards packets are handled by this build's programs. -errno; diag
- * says which program or map and what the kernel said. */
-int datapath_open(const struct datapath_options *options, struct datapath **ret,
-		  struct diag *diag);
+/* Loads this build's programs beside what is in force, and adopts maps, links and devices of an
+ * earlier run. Uplinks and the node's addresses are synced. The first datapath_commit() puts the
+ * programs into force; before it the caller syncs every table, since maps whose shape changed are
+ * new and empty. A crash at any instant leaves the old or the new in force, never neither.
+ * -EBUSY: another agent holds bpf_dir; -EPROTO: pins of an incompatible build; -errno; diag says
+ * which program or map and what the kernel said. */
+int datapath_open(const struct datapath_options *options, struct datapath **ret, struct diag *diag);
 /* Closes our fds; everything pinned goes on. */
 void datapath_close(struct datapath *datapath);
 
@@ -62,10 +67,19 @@ struct datapath_device {
  * -ENOENT: netns is gone; -EEXIST: pod_ifname is taken in the pod. */
 int datapath_device_add(struct datapath *datapath, const struct datapath_device *device,
 			uint32_t *ret_ifindex, uint64_t *ret_cookie, struct diag *diag);
-/* Removes the pod's address and device. wait false: detached and down, the kernel unlinks it later
- * (datapath_device_reap). No error if it is gone. */
+/* Removes the pod's device. wait false: it is down at once and the kernel, which takes 14 to 56 ms
+ * for it, unlinks it in a thread; datapath_device_reap() tells when it is gone, and only then may
+ * its addresses be used again. No error if there is no such device. The endpoint's place in the maps
+ * is the next datapath_sync_endpoints()'s matter. */
 int datapath_device_delete(struct datapath *datapath, const char *host_ifname, bool wait);
-/* Whether the pair exists and is as added: CNI CHECK. diag says what differs. */
+/* Readable when a device is gone; -1 until the first deletion without waiting. Not the caller's to
+ * close. */
+int datapath_device_reap_fd(const struct datapath *datapath);
+/* Calls gone for each device unlinked since the last call. error: 0, or why it is still there. */
+void datapath_device_reap(struct datapath *datapath,
+			  void (*gone)(const char *host_ifname, int error, void *data), void *data);
+/* Whether the pair exists, is as added, and our programs are on it: CNI CHECK. diag says what
+ * differs. device.netns NULL: only the node's side. */
 int datapath_device_check(struct datapath *datapath, const struct datapath_device *device,
 			  uint32_t ifindex, struct diag *diag);
 /* Host-side names of all our devices in this network namespace; caller frees each and the array. */
@@ -78,8 +92,12 @@ struct datapath_endpoint {
 
 int datapath_sync_endpoints(struct datapath *datapath, const struct datapath_endpoint *endpoints,
 			    size_t count);
-/* Addresses of this node (identity host), from netlink, beside those of endpoints. */
+/* Addresses of this node (identity host) and uplinks, from netlink. */
 int datapath_sync_host_addresses(struct datapath *datapath);
+/* Readable when they may have changed; not the caller's to close. */
+int datapath_watch_fd(const struct datapath *datapath);
+/* Reads what happened and syncs. 1: something changed, call datapath_commit(); 0; -errno. */
+int datapath_watch_process(struct datapath *datapath);
 int datapath_sync_cidrs(struct datapath *datapath, const struct policy_cidr *cidrs, size_t count);
 /* Writes the new tables, flips the subjects, then drops tables nobody uses. all: every subject that
  * should be there (others are removed); else only these are added or changed. */
@@ -87,6 +105,9 @@ int datapath_sync_policy(struct datapath *datapath, const struct policy_subject 
 			 size_t count, bool all);
 int datapath_sync_services(struct datapath *datapath, const struct service_table *table);
 int datapath_commit(struct datapath *datapath);
+/* What has to wait a moment: tables nobody reads any more, the last build's programs and maps. To be
+ * called about every second while it returns true, and after each sync of policy. */
+bool datapath_maintain(struct datapath *datapath);
 
 /* For the observer: duplicates, caller closes. */
 int datapath_events_fd(const struct datapath *datapath);

@@ -12,12 +12,12 @@
 
 struct image {
 	uint32_t key_size, value_size; /* bytes */
-	size_t count, capacity;	       /* records */
-	char *records;		       /* key, then value, without gaps */
+	size_t count, capacity;        /* records */
+	char *records;                 /* key, then value, without gaps */
 };
 
-#define IMAGE(key_type, value_type) \
-	((struct image){.key_size = sizeof(key_type), .value_size = sizeof(value_type)})
+#define IMAGE(key_type, value_type)                                                                \
+	((struct image){ .key_size = sizeof(key_type), .value_size = sizeof(value_type) })
 
 /* Frees the records; the image stays usable, empty. */
 void image_clear(struct image *image);

@@ -24,8 +24,8 @@ static void assert_record(const struct image *image, size_t index, uint32_t key,
 
 static void difference_puts_new_and_changed_and_drops_the_rest(void **state)
 {
-	static const uint32_t before[][2] = {{1, 10}, {2, 20}, {3, 30}, {9, 90}};
-	static const uint32_t after[][2] = {{5, 50}, {3, 31}, {2, 20}};
+	static const uint32_t before[][2] = { { 1, 10 }, { 2, 20 }, { 3, 30 }, { 9, 90 } };
+	static const uint32_t after[][2] = { { 5, 50 }, { 3, 31 }, { 2, 20 } };
 	struct image have = IMAGE(uint32_t, uint32_t), want = IMAGE(uint32_t, uint32_t);
 	struct image put = IMAGE(uint32_t, uint32_t), drop = IMAGE(uint32_t, uint32_t);
 
@@ -46,7 +46,7 @@ static void difference_puts_new_and_changed_and_drops_the_rest(void **state)
 
 static void equal_images_differ_in_nothing(void **state)
 {
-	static const uint32_t pairs[][2] = {{1, 10}, {2, 20}};
+	static const uint32_t pairs[][2] = { { 1, 10 }, { 2, 20 } };
 	struct image have = IMAGE(uint32_t, uint32_t), want = IMAGE(uint32_t, uint32_t);
 	struct image put = IMAGE(uint32_t, uint32_t), drop = IMAGE(uint32_t, uint32_t);
 
@@ -60,7 +60,7 @@ static void equal_images_differ_in_nothing(void **state)
 
 static void a_key_added_twice_is_kept_once(void **state)
 {
-	static const uint32_t pairs[][2] = {{7, 1}, {3, 2}, {7, 1}, {7, 1}};
+	static const uint32_t pairs[][2] = { { 7, 1 }, { 3, 2 }, { 7, 1 }, { 7, 1 } };
 	struct image image = IMAGE(uint32_t, uint32_t);
 
 	fill(&image, pairs, 4);

@@ -8,13 +8,13 @@
 
 #include "base/util.h"
 
-#define BATCH	    512 /* elements */
+#define BATCH       512 /* elements */
 #define BATCH_MAX   (1u << 20)
 #define BATCH_WORTH 8 /* below, single calls are as quick */
 
 static int map_sizes(int fd, uint32_t *ret_key, uint32_t *ret_value)
 {
-	struct bpf_map_info info = {0};
+	struct bpf_map_info info = { 0 };
 	uint32_t length = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &length) < 0)
@@ -60,9 +60,9 @@ static int batch_visit(const struct batch *batch, uint32_t count,
 
 int map_io_for_each(int fd, int (*fn)(const void *key, const void *value, void *data), void *data)
 {
-	_cleanup_(batch_clear) struct batch batch = {0};
+	_cleanup_(batch_clear) struct batch batch = { 0 };
 	/* The position is a key for tries, a bucket number for hashes. */
-	char position[64] __attribute__((aligned(8))) = {0};
+	char position[64] __attribute__((aligned(8))) = { 0 };
 	bool first = true, last = false;
 	int r;
 
@@ -154,8 +154,8 @@ static int update_one(int fd, const struct image *image, size_t index, map_refus
 
 int map_io_update(int fd, const struct image *image, map_refused refused, void *data)
 {
-	_cleanup_(batch_clear) struct batch batch = {.key_size = image->key_size,
-						     .value_size = image->value_size};
+	_cleanup_(batch_clear) struct batch batch = { .key_size = image->key_size,
+						      .value_size = image->value_size };
 	int first = 0, r;
 	size_t i = 0;
 
@@ -201,7 +201,7 @@ void map_mirror_reset(struct map_mirror *mirror, int fd)
 	mirror->fd = fd;
 }
 
-static int mirror_learn(struct map_mirror *mirror)
+int map_mirror_learn(struct map_mirror *mirror)
 {
 	int r;
 
@@ -215,12 +215,12 @@ static int mirror_learn(struct map_mirror *mirror)
 static int mirror_apply(struct map_mirror *mirror, const struct image *want, bool put, bool drop,
 			map_refused refused, void *data)
 {
-	_cleanup_(image_clear) struct image to_put = {.key_size = want->key_size,
-						      .value_size = want->value_size};
+	_cleanup_(image_clear) struct image to_put = { .key_size = want->key_size,
+						       .value_size = want->value_size };
 	_cleanup_(image_clear) struct image to_drop = to_put;
 	int r, s = 0;
 
-	r = mirror_learn(mirror);
+	r = map_mirror_learn(mirror);
 	if (r == 0)
 		r = image_diff(&mirror->have, want, &to_put, &to_drop);
 	if (r < 0)
@@ -248,7 +248,7 @@ int map_mirror_drop(struct map_mirror *mirror, const struct image *want)
 
 static int mirror_remember(struct map_mirror *mirror, const struct image *want)
 {
-	struct image copy = {.key_size = want->key_size, .value_size = want->value_size};
+	struct image copy = { .key_size = want->key_size, .value_size = want->value_size };
 
 	for (size_t i = 0; i < want->count; i++) {
 		if (image_add(&copy, image_key(want, i), image_value(want, i)) < 0) {

@@ -19,8 +19,8 @@ struct map_mirror {
 	struct image have;
 };
 
-#define MAP_MIRROR(key_type, value_type) \
-	((struct map_mirror){.fd = -1, .have = IMAGE(key_type, value_type)})
+#define MAP_MIRROR(key_type, value_type)                                                           \
+	((struct map_mirror){ .fd = -1, .have = IMAGE(key_type, value_type) })
 
 /* A refused element: the rest is written all the same. */
 typedef void (*map_refused)(const void *key, const void *value, int error, void *data);
@@ -35,6 +35,8 @@ int map_io_update(int fd, const struct image *image, map_refused refused, void *
 /* Deletes every key; a missing one is no error. */
 int map_io_delete(int fd, const struct image *image);
 
+/* Makes `have` known: reads the map unless it is. */
+int map_mirror_learn(struct map_mirror *mirror);
 /* First half of making a map equal: what is new or changed is written. want is sorted. */
 int map_mirror_put(struct map_mirror *mirror, const struct image *want, map_refused refused,
 		   void *data);

@@ -19,7 +19,7 @@
 
 int netlink_open(uint32_t groups, int *ret)
 {
-	struct sockaddr_nl self = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	struct sockaddr_nl self = { .nl_family = AF_NETLINK, .nl_groups = groups };
 	_cleanup_close_ int fd = -1;
 	int on = 1;
 
@@ -88,7 +88,7 @@ struct nlmsghdr *netlink_add_optional(struct netlink_batch *batch, uint16_t type
 
 static ssize_t netlink_send(int fd, const void *data, size_t length)
 {
-	static const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t n;
 
 	do {
@@ -238,7 +238,7 @@ int netlink_dump(int fd, const struct netlink_dump *dump)
 
 	dump->request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
 	for (int attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-		struct dump_state state = {0};
+		struct dump_state state = { 0 };
 
 		dump->request->nlmsg_seq = ++sequence;
 		if (attempt > 0 && dump->restart)
@@ -272,7 +272,7 @@ int netlink_get(int fd, struct nlmsghdr *request, int (*fn)(const struct nlmsghd
 
 uint32_t netlink_ifindex(int fd, const char *ifname)
 {
-	struct ifreq request = {0};
+	struct ifreq request = { 0 };
 
 	if (strlen(ifname) >= sizeof(request.ifr_name))
 		return 0;

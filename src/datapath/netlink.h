@@ -25,7 +25,7 @@ struct netlink_batch {
 	unsigned int count;
 	struct {
 		const char *what; /* "add address": for the diagnostic */
-		bool optional;	  /* failure is no error */
+		bool optional;    /* failure is no error */
 	} requests[NETLINK_BATCH_MAX];
 	struct nlmsghdr *last;
 	char buffer[NETLINK_BATCH_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));

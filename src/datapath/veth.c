@@ -21,8 +21,8 @@
 #endif
 #define LOOPBACK_IFINDEX 1 /* in every network namespace */
 
-const struct td_addr veth_gateway_ipv4 = {.bytes = {[10] = 0xff, [11] = 0xff, 169, 254, 1, 1}};
-const struct td_addr veth_gateway_ipv6 = {.bytes = {0xfe, 0x80, [15] = 1}};
+const struct td_addr veth_gateway_ipv4 = { .bytes = { [10] = 0xff, [11] = 0xff, 169, 254, 1, 1 } };
+const struct td_addr veth_gateway_ipv6 = { .bytes = { 0xfe, 0x80, [15] = 1 } };
 
 int veth_node_open(const uint8_t host_mac[6], struct veth_node *ret)
 {
@@ -175,7 +175,7 @@ static int enable_ipv6_forwarding(const char *ifname, struct diag *diag)
 int veth_raise_host(const struct veth_node *node, const struct datapath_device *device,
 		    uint32_t ifindex, struct diag *diag)
 {
-	const struct td_addr *addresses[] = {&device->ipv4, &device->ipv6};
+	const struct td_addr *addresses[] = { &device->ipv4, &device->ipv6 };
 	struct netlink_batch batch;
 	uint8_t pod_mac[6];
 	int r = 0;
@@ -307,9 +307,9 @@ static void list_restart(void *data)
 int veth_list(int netlink_fd, const char *prefix, struct veth_found **ret, size_t *ret_count)
 {
 	char buffer[64] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct list_state state = {.prefix = prefix};
+	struct list_state state = { .prefix = prefix };
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
-	struct netlink_dump dump = {nlh, list_link, list_restart, &state};
+	struct netlink_dump dump = { nlh, list_link, list_restart, &state };
 	int r;
 
 	nlh->nlmsg_type = RTM_GETLINK;

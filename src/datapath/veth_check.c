@@ -122,7 +122,7 @@ static int dump_facts(int fd, uint16_t type, size_t header, struct facts *facts,
 {
 	char buffer[64] __attribute__((aligned(NLMSG_ALIGNTO)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
-	struct netlink_dump dump = {.request = nlh, .fn = fn, .data = facts};
+	struct netlink_dump dump = { .request = nlh, .fn = fn, .data = facts };
 
 	nlh->nlmsg_type = type;
 	mnl_nlmsg_put_extra_header(nlh, header);
@@ -194,7 +194,7 @@ static int judge(int fd, struct facts *facts, const char *ifname, const uint8_t 
 int veth_check_host(const struct veth_node *node, const struct datapath_device *device,
 		    uint32_t ifindex, struct diag *diag)
 {
-	struct facts facts = {.device = device};
+	struct facts facts = { .device = device };
 	int r = judge(node->netlink_fd, &facts, device->host_ifname, node->host_mac, diag);
 
 	if (r < 0)
@@ -208,7 +208,7 @@ int veth_check_host(const struct veth_node *node, const struct datapath_device *
 int veth_check_pod(const struct veth_node *node, const struct veth_pod *pod,
 		   const struct datapath_device *device, struct diag *diag)
 {
-	struct facts facts = {.device = device, .pod = true};
+	struct facts facts = { .device = device, .pod = true };
 	uint8_t mac[6];
 
 	veth_pod_mac(device->endpoint_id, mac);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* internal: the open data path, as the files of this room see it.
+ *
+ * Each file owns the fields of its subject. */
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include "abi/config.h"
+#include "attach.h"
+#include "cgroup.h"
+#include "datapath.h"
+#include "map_io.h"
+#include "map_set.h"
+#include "pins.h"
+#include "policy_map.h"
+#include "reaper.h"
+#include "service_map.h"
+#include "veth.h"
+
+/* Programs between datapath_open() and the first datapath_commit(). */
+struct pending_load {
+	bool any;
+	uint32_t half;              /* slot_base to switch to */
+	int gc_start_fd;            /* -1: none */
+	bool migrate;               /* connections of a predecessor exist */
+	struct cgroup_progs socket; /* to be attached at the switch */
+};
+
+struct datapath {
+	struct datapath_options options; /* strings and arrays are copies */
+	struct veth_node node;
+	struct pins pins;
+	struct map_set maps;
+	struct attacher attacher;
+	struct attach_pair pod_entry, uplink_entry; /* what devices get attached */
+	struct pending_load pending;
+	struct td_config config;
+	int64_t switched; /* monotonic ms of the switch; the other half is emptied later */
+	bool half_in_use; /* the other half still holds the last build's programs */
+	int watch_fd;     /* address and link changes of the node */
+
+	/* td_addr_map is endpoints' places and the node's own addresses together. */
+	struct datapath_endpoint *endpoints;
+	size_t endpoint_count;
+	struct td_addr *host_addresses;
+	size_t host_address_count;
+	struct map_mirror endpoint_mirror, address_mirror, netns_mirror;
+	struct map_mirror cidr_mirror, device_mirror, no_masq_mirror;
+	struct policy_map policy;
+	struct service_map services;
+	struct reaper *reaper; /* made with the first deletion */
+};
+
+/* td_config as it is wanted, written to the kernel. */
+int datapath_write_config(struct datapath *datapath);
+/* Addresses and uplinks of the node: td_addr_map, td_device, programs on the uplinks. */
+int datapath_sync_node(struct datapath *datapath, struct diag *diag);
+/* td_addr_map from what is known of endpoints and node. */
+int datapath_write_places(struct datapath *datapath);
+int datapath_sync_no_masquerade(struct datapath *datapath);
+/* Attaches to every pod's device that lacks the programs; forgets devices that are gone. */
+int datapath_adopt_devices(struct datapath *datapath, struct diag *diag);
+/* Makes this build's programs the ones in force. */
+int datapath_switch(struct datapath *datapath, struct diag *diag);
+/* Moves what cannot move by itself from predecessors of maps to the maps in force. */
+int datapath_migrate(struct datapath *datapath);
