@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* endpoints_internal: what the files of endpoints.h share. */
+#pragma once
+
+#include <uv.h>
+
+#include "endpoints.h"
+
+struct endpoints {
+	struct agent *agent;
+	char *dir, *tombstones;
+	char prefix[16]; /* of host-side devices */
+	struct workload *first;
+	uint32_t last_id;
+	uv_timer_t *reap_timer;
+	unsigned int reap_rounds;
+};
+
+/* Writes the record. */
+int endpoints_record(struct endpoints *endpoints, const struct workload *workload);
+/* Puts the workload's object, as it is now, into the store. */
+int endpoints_publish(struct endpoints *endpoints, struct workload *workload);
+/* Takes the device away; address, id and record follow when the kernel has unlinked it. The
+ * workload may be freed on return. wait: blocks until then. */
+int endpoints_remove(struct endpoints *endpoints, struct workload *workload, bool wait);
+/* Gives up everything of a workload without device, and frees it. */
+void endpoints_forget(struct endpoints *endpoints, struct workload *workload);
+/* Forgets deleted workloads whose devices are gone. Returns how many still have theirs. */
+unsigned int endpoints_reap(struct endpoints *endpoints);
