@@ -10,6 +10,9 @@
 #include "lib/deliver.h"
 #include "lib/packet.h"
 
+/* A fast path's answer when it has none. */
+#define TD_SLOW (-100)
+
 struct td_fast {
 	struct td_ct_key key;
 	__u32 high; /* the sender is addr[1] */
@@ -160,4 +163,17 @@ static __always_inline bool td_fast_rewrite(struct __sk_buff *skb, const struct 
 	*(__u32 *)(mac + 8) = *(const volatile __u16 *)&load_config.host_mac[2] |
 			      (__u32) * (const volatile __u16 *)&load_config.host_mac[4] << 16;
 	return true;
+}
+
+/* The last step of the fast path towards a local pod: return code, or TD_SLOW. */
+static __always_inline int td_fast_into_pod(struct __sk_buff *skb, const struct td_fast *fast,
+					    struct td_ct *ct, __u32 reply, __u32 now)
+{
+	__u32 ifindex = ct->ifindex[!reply];
+
+	if (!td_fast_rewrite(skb, fast, ct->endpoint_id[!reply]))
+		return TD_SLOW;
+	td_fast_count(skb, ct, fast, reply, now);
+	td_count(TD_STAT_FORWARDED);
+	return td_into_pod(skb, ifindex);
 }

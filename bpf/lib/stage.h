@@ -6,6 +6,7 @@
 #include "lib/config.h"
 #include "lib/connection.h"
 #include "lib/deliver.h"
+#include "lib/reject.h"
 #include "lib/report.h"
 #include "lib/slow.h"
 
@@ -53,8 +54,25 @@ static __always_inline struct td_endpoint *td_slow_endpoint(struct __sk_buff *sk
 	return ep;
 }
 
+/* Where a refusal goes: back to the sender. */
+enum td_way_back {
+	TD_BACK_TO_POD,   /* it came out of the pod behind skb->ifindex */
+	TD_BACK_TO_STACK, /* it was on its way from the stack to the pod behind skb->ifindex */
+	TD_BACK_OUT,      /* it came in by the device skb->ifindex */
+};
+
+static __always_inline int td_send_back(struct __sk_buff *skb, enum td_way_back way)
+{
+	if (way == TD_BACK_TO_POD && load_config.has_redirect_peer)
+		return bpf_redirect_peer(skb->ifindex, 0);
+	if (way != TD_BACK_OUT)
+		skb->mark = TD_MARK_OURS;
+	return bpf_redirect(skb->ifindex, way == TD_BACK_TO_STACK ? BPF_F_INGRESS : 0);
+}
+
 /* A packet policy or tracking refused. */
-static __always_inline int td_refuse(struct __sk_buff *skb, struct td_slow *s, __u32 reason)
+static __always_inline int td_refuse(struct __sk_buff *skb, struct td_slow *s, __u32 reason,
+				     enum td_way_back way)
 {
 	__u32 direction = s->direction;
 
@@ -65,6 +83,8 @@ static __always_inline int td_refuse(struct __sk_buff *skb, struct td_slow *s, _
 	td_count_drop(reason, direction);
 	if (!s->quiet)
 		td_report_drop(skb, s, reason);
+	if ((s->config_flags & TD_CONFIG_REJECT) && td_refusal_make(skb, s) == 0)
+		return td_send_back(skb, way);
 	return TD_SHOT;
 }
 

@@ -36,14 +36,11 @@ static __always_inline bool td_fast_source_mac(struct __sk_buff *skb, __u32 endp
 	       *(__u32 *)(data + 8) == bpf_htonl(endpoint_id);
 }
 
-/* Return code, or TD_SLOW. */
-#define TD_SLOW (-100)
-
 static __always_inline int td_fast_from_pod(struct __sk_buff *skb)
 {
 	struct td_config *config = td_config_get();
 	struct td_fast fast;
-	__u32 now, reply, to;
+	__u32 now, reply;
 	struct td_ct *ct;
 
 	if (!config || !td_fast_parse(skb, &fast))
@@ -53,17 +50,11 @@ static __always_inline int td_fast_from_pod(struct __sk_buff *skb)
 	if (!ct)
 		return td_fast_denied(skb, &fast, config, now) ? TD_SHOT : TD_SLOW;
 	reply = fast.high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
-	to = ct->ifindex[!reply];
-	if (!to || ct->ifindex[reply & 1] != skb->ifindex ||
-	    !td_fast_is_plain(&fast, ct, config, now) ||
+	if (!ct->ifindex[!reply] || ct->ifindex[reply & 1] != skb->ifindex ||
 	    !td_fast_source_mac(skb, ct->endpoint_id[reply & 1]) ||
-	    (fast.key.protocol == IPPROTO_UDP && fast.flow_port == bpf_htons(53)))
+	    !td_fast_is_plain(&fast, ct, config, now))
 		return TD_SLOW;
-	if (!td_fast_rewrite(skb, &fast, ct->endpoint_id[!reply]))
-		return TD_SLOW;
-	td_fast_count(skb, ct, &fast, reply, now);
-	td_count(TD_STAT_FORWARDED);
-	return td_into_pod(skb, to);
+	return td_fast_into_pod(skb, &fast, ct, reply, now);
 }
 
 static __always_inline bool td_mac_is_pods(const __u8 *mac, __u32 id)
@@ -160,7 +151,7 @@ static __always_inline int td_slow_from_pod(struct __sk_buff *skb)
 		return TD_NEXT; /* ARP */
 	reason = td_admit(skb, s);
 	if (reason)
-		return td_refuse(skb, s, reason);
+		return td_refuse(skb, s, reason, TD_BACK_TO_POD);
 	return td_deliver_from_pod(skb, s);
 }
 
@@ -226,7 +217,7 @@ static __always_inline int td_slow_to_pod(struct __sk_buff *skb)
 		return TD_NEXT; /* ARP */
 	reason = td_admit(skb, s);
 	if (reason)
-		return td_refuse(skb, s, reason);
+		return td_refuse(skb, s, reason, TD_BACK_TO_STACK);
 	td_tell(skb, s, TD_TO_ENDPOINT);
 	td_count(TD_STAT_FORWARDED);
 	return TD_NEXT;
@@ -251,8 +242,7 @@ int td_to_pod(struct __sk_buff *skb)
 	reply = fast.high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
 	if (ct->ifindex[!reply] != skb->ifindex || ct->ifindex[reply & 1] ||
 	    (ct->identity[reply & 1] == TD_ID_HOST && skb->ingress_ifindex) ||
-	    !td_fast_is_plain(&fast, ct, config, now) ||
-	    (fast.key.protocol == IPPROTO_UDP && fast.flow_port == bpf_htons(53)))
+	    !td_fast_is_plain(&fast, ct, config, now))
 		return td_slow_to_pod(skb);
 	td_fast_count(skb, ct, &fast, reply, now);
 	td_count(TD_STAT_FORWARDED);

@@ -89,7 +89,7 @@ static __always_inline int td_to_node(struct __sk_buff *skb, struct td_slow *s)
 	s->pkt.addr[1] = s->rewrite.to;
 	reason = td_admit(skb, s);
 	if (reason)
-		return td_refuse(skb, s, reason);
+		return td_refuse(skb, s, reason, TD_BACK_OUT);
 	if (s->pkt.ttl <= 1)
 		return td_drop(skb, s, TD_DROP_TTL_EXCEEDED);
 	reason = td_rewrite_packet(skb, s);
@@ -108,33 +108,82 @@ static __always_inline int td_to_pod_routed(struct __sk_buff *skb, struct td_slo
 		return td_drop(skb, s, TD_DROP_INVALID_SOURCE_IP);
 	reason = td_admit(skb, s);
 	if (reason)
-		return td_refuse(skb, s, reason);
+		return td_refuse(skb, s, reason, TD_BACK_OUT);
 	return td_into_pod_from_outside(skb, s);
+}
+
+/* To a pod by its own address, on an established connection. Return code, or TD_SLOW. */
+static __always_inline int td_fast_to_pod_routed(struct __sk_buff *skb, const struct td_fast *fast,
+						 __u32 ifindex)
+{
+	struct td_ct *ct = bpf_map_lookup_elem(&td_ct, &fast->key);
+	struct td_config *config = td_config_get();
+	__u32 now = td_now(), reply;
+
+	if (!ct || !config)
+		return TD_SLOW;
+	reply = fast->high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
+	if (ct->ifindex[!reply] != ifindex || ct->ifindex[reply & 1] ||
+	    ct->identity[reply & 1] == TD_ID_HOST || (ct->flags & TD_CT_NAT) ||
+	    !td_fast_is_plain(fast, ct, config, now))
+		return TD_SLOW;
+	return td_fast_into_pod(skb, fast, ct, reply, now);
+}
+
+/* Whether no pod wears this port of the node towards this remote: the packet is the node's own. */
+static __always_inline bool td_fast_is_nodes(const struct td_fast *fast)
+{
+	struct td_config *config = td_config_get();
+	__u32 from = fast->high & 1;
+	struct td_nat_key key = {
+		.remote = from ? fast->key.addr[1] : fast->key.addr[0],
+		.local = from ? fast->key.addr[0] : fast->key.addr[1],
+		.remote_port = from ? fast->key.port[1] : fast->key.port[0],
+		.local_port = from ? fast->key.port[0] : fast->key.port[1],
+		.protocol = fast->key.protocol,
+	};
+
+	return config && !(config->flags & TD_CONFIG_CT_PREV) &&
+	       !bpf_map_lookup_elem(&td_nat, &key);
+}
+
+static __always_inline int td_slow_from_uplink(struct __sk_buff *skb, __u32 identity,
+					       __u32 endpoint_id, bool pod)
+{
+	struct td_slow *s = td_slow_begin(TD_INGRESS);
+
+	if (!s)
+		return TD_SHOT;
+	s->identity = identity;
+	s->endpoint_id = endpoint_id;
+	/* What cannot be read is left to the stack; on its way to a pod td_to_pod sees it again. */
+	if (td_packet_parse(skb, &s->pkt) || !s->pkt.version)
+		return TD_NEXT;
+	return pod ? td_to_pod_routed(skb, s) : td_to_node(skb, s);
 }
 
 SEC("tc")
 int td_from_uplink(struct __sk_buff *skb)
 {
 	struct td_place *place;
+	struct td_fast fast;
 	struct td_addr dst;
-	struct td_slow *s;
-	bool pod;
+	int r = TD_SLOW;
 
 	if (!td_address_load(skb, false, &dst))
 		return TD_NEXT;
 	place = bpf_map_lookup_elem(&td_addr_map, &dst);
 	if (!place || !(place->ifindex || (place->flags & TD_PLACE_HOST)))
 		return TD_NEXT;
-	pod = place->ifindex;
-	s = td_slow_begin(TD_INGRESS);
-	if (!s)
-		return TD_SHOT;
-	s->identity = place->identity;
-	s->endpoint_id = place->endpoint_id;
-	/* What cannot be read is left to the stack; on its way to a pod td_to_pod sees it again. */
-	if (td_packet_parse(skb, &s->pkt) || !s->pkt.version)
-		return TD_NEXT;
-	return pod ? td_to_pod_routed(skb, s) : td_to_node(skb, s);
+	if (td_fast_parse(skb, &fast)) {
+		if (place->ifindex)
+			r = td_fast_to_pod_routed(skb, &fast, place->ifindex);
+		else if (td_fast_is_nodes(&fast))
+			return TD_NEXT;
+	}
+	if (r != TD_SLOW)
+		return r;
+	return td_slow_from_uplink(skb, place->identity, place->endpoint_id, place->ifindex);
 }
 
 /* A pod's packet that the stack routed: it has been judged, but not masqueraded. */
