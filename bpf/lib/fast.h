@@ -123,6 +123,8 @@ static __always_inline bool td_fast_is_plain(const struct td_fast *fast, const s
 	    (config->flags & TD_CONFIG_REPORT_ALL) || (fast->tcp_word & bpf_htons(TD_TCP_STATE)) ||
 	    fast->ttl <= 1)
 		return false;
+	if (fast->key.protocol == IPPROTO_UDP && fast->flow_port == bpf_htons(53))
+		return false; /* a DNS answer is copied */
 	return !config->report_interval || now - ct->reported < config->report_interval;
 }
 
