@@ -158,7 +158,7 @@ static int parse_data(const struct reader *reader, size_t length, struct dns_ans
 /* 1: read, 0: the bytes ended, -EINVAL: malformed. */
 static int parse_answer(struct reader *reader, struct dns_message *message)
 {
-	struct dns_answer answer = {.owner = (uint16_t)reader->at};
+	struct dns_answer answer = { .owner = (uint16_t)reader->at };
 	size_t length;
 	uint16_t class;
 	int r;
@@ -188,7 +188,7 @@ static int parse_answer(struct reader *reader, struct dns_message *message)
 
 int dns_parse(const uint8_t *data, size_t size, struct dns_message *ret)
 {
-	struct reader reader = {data, MIN(size, (size_t)UINT16_MAX), 0};
+	struct reader reader = { data, MIN(size, (size_t)UINT16_MAX), 0 };
 	unsigned int questions, answers;
 	struct dns_message message;
 	uint16_t flags;
@@ -228,9 +228,9 @@ static const struct {
 	uint16_t type;
 	const char *name;
 } type_names[] = {
-	{DNS_TYPE_A, "A"},     {DNS_TYPE_NS, "NS"},	{DNS_TYPE_CNAME, "CNAME"},
-	{DNS_TYPE_SOA, "SOA"}, {DNS_TYPE_PTR, "PTR"},	{DNS_TYPE_MX, "MX"},
-	{DNS_TYPE_TXT, "TXT"}, {DNS_TYPE_AAAA, "AAAA"}, {DNS_TYPE_SRV, "SRV"},
+	{ DNS_TYPE_A, "A" },     { DNS_TYPE_NS, "NS" },     { DNS_TYPE_CNAME, "CNAME" },
+	{ DNS_TYPE_SOA, "SOA" }, { DNS_TYPE_PTR, "PTR" },   { DNS_TYPE_MX, "MX" },
+	{ DNS_TYPE_TXT, "TXT" }, { DNS_TYPE_AAAA, "AAAA" }, { DNS_TYPE_SRV, "SRV" },
 };
 
 const char *dns_type_name(uint16_t type)

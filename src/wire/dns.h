@@ -16,9 +16,9 @@
 
 #include "abi/types.h"
 
-#define DNS_NAME_MAX	  255  /* bytes on the wire */
+#define DNS_NAME_MAX      255  /* bytes on the wire */
 #define DNS_NAME_TEXT_MAX 1025 /* all bytes escaped, and the final 0 */
-#define DNS_ANSWER_MAX	  64   /* further ones are left out */
+#define DNS_ANSWER_MAX    64   /* further ones are left out */
 
 enum dns_type {
 	DNS_TYPE_A = 1,
@@ -33,10 +33,10 @@ enum dns_type {
 };
 
 struct dns_answer {
-	uint16_t type;	     /* DNS_TYPE_A, DNS_TYPE_AAAA or DNS_TYPE_CNAME */
-	uint16_t owner;	     /* offset of the owner's name in the message, for dns_name() */
+	uint16_t type;       /* DNS_TYPE_A, DNS_TYPE_AAAA or DNS_TYPE_CNAME */
+	uint16_t owner;      /* offset of the owner's name in the message, for dns_name() */
 	uint16_t target;     /* CNAME: offset of the target's name; else 0 */
-	uint32_t ttl;	     /* seconds */
+	uint32_t ttl;        /* seconds */
 	struct td_addr addr; /* A, AAAA; zero for CNAME */
 };
 
@@ -47,7 +47,7 @@ struct dns_message {
 	uint8_t opcode;
 	uint8_t rcode;
 	char query[DNS_NAME_TEXT_MAX]; /* the first question's name; "" if there is none */
-	uint16_t qtype;		       /* 0 if there is no question */
+	uint16_t qtype;                /* 0 if there is no question */
 	struct dns_answer answers[DNS_ANSWER_MAX];
 	size_t answer_count; /* of class IN and the three types above */
 };

@@ -12,8 +12,8 @@
 #include "wire/dns.h"
 
 #define HEADER(flags, questions, answers) "\x12\x34" flags "\0" questions "\0" answers "\0\0\0\0"
-#define WWW				  "\3www\6disney\3com\0"
-#define BYTES(text)			  (const uint8_t *)(text), sizeof(text) - 1
+#define WWW                               "\3www\6disney\3com\0"
+#define BYTES(text)                       (const uint8_t *)(text), sizeof(text) - 1
 
 static const char answer[] =
 	HEADER("\x81\x80", "\1",
@@ -69,26 +69,26 @@ static const struct {
 	const uint8_t *data;
 	size_t size;
 } refused[] = {
-	{"nothing", BYTES("")},
-	{"a pointer to itself", BYTES(HEADER("\1\0", "\1", "\0") "\xc0\x0c\0\1\0\1")},
-	{"a pointer forwards", BYTES(HEADER("\1\0", "\1", "\0") "\xc0\x0e\1a\0\0\1\0\1")},
-	{"two pointers in a circle",
-	 BYTES(HEADER("\1\0", "\2", "\0") "\1a\xc0\x10\xc0\x0c\0\1\0\1")},
-	{"a label longer than 63", BYTES(HEADER("\1\0", "\1", "\0") "\x40"
-								    "aaaa\0\0\1\0\1")},
-	{"a question without type", BYTES(HEADER("\1\0", "\1", "\0") WWW)},
-	{"an A of five bytes", BYTES(HEADER("\x81\0", "\0", "\1") WWW "\0\1\0\1\0\0\0\1\0\5"
-								      "12345")},
-	{"an AAAA of four bytes", BYTES(HEADER("\x81\0", "\0", "\1") WWW "\0\x1c\0\1\0\0\0\1\0\4"
-									 "1234")},
-	{"a CNAME longer than its data",
-	 BYTES(HEADER("\x81\0", "\0", "\1") WWW "\0\5\0\1\0\0\0\1\0\2" WWW)},
+	{ "nothing", BYTES("") },
+	{ "a pointer to itself", BYTES(HEADER("\1\0", "\1", "\0") "\xc0\x0c\0\1\0\1") },
+	{ "a pointer forwards", BYTES(HEADER("\1\0", "\1", "\0") "\xc0\x0e\1a\0\0\1\0\1") },
+	{ "two pointers in a circle",
+	  BYTES(HEADER("\1\0", "\2", "\0") "\1a\xc0\x10\xc0\x0c\0\1\0\1") },
+	{ "a label longer than 63", BYTES(HEADER("\1\0", "\1", "\0") "\x40"
+								     "aaaa\0\0\1\0\1") },
+	{ "a question without type", BYTES(HEADER("\1\0", "\1", "\0") WWW) },
+	{ "an A of five bytes", BYTES(HEADER("\x81\0", "\0", "\1") WWW "\0\1\0\1\0\0\0\1\0\5"
+								       "12345") },
+	{ "an AAAA of four bytes", BYTES(HEADER("\x81\0", "\0", "\1") WWW "\0\x1c\0\1\0\0\0\1\0\4"
+									  "1234") },
+	{ "a CNAME longer than its data",
+	  BYTES(HEADER("\x81\0", "\0", "\1") WWW "\0\5\0\1\0\0\0\1\0\2" WWW) },
 };
 
 static void malformed_messages_are_refused_and_change_nothing(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		struct dns_message message = {.id = 0x5a5a};
+		struct dns_message message = { .id = 0x5a5a };
 
 		if (dns_parse(refused[i].data, refused[i].size, &message) != -EINVAL)
 			fail_msg("%s was accepted", refused[i].name);
@@ -111,7 +111,7 @@ static void names_are_plain_text_whatever_their_bytes(void **state)
 
 static void names_are_at_most_255_bytes(void **state)
 {
-	uint8_t data[12 + 256 + 4] = {0, 0, 1, 0, 0, 1};
+	uint8_t data[12 + 256 + 4] = { 0, 0, 1, 0, 0, 1 };
 	struct dns_message message;
 	uint8_t *p = data + 12;
 
@@ -127,8 +127,8 @@ static void names_are_at_most_255_bytes(void **state)
 
 static void more_answers_than_fit_are_left_out(void **state)
 {
-	static const uint8_t head[12] = {0, 1, 0x81, 0, 0, 0, 0, 100};
-	static const uint8_t record[15] = {0, 0, 1, 0, 1, 0xff, 0, 0, 0, 0, 4, 10, 0, 0, 1};
+	static const uint8_t head[12] = { 0, 1, 0x81, 0, 0, 0, 0, 100 };
+	static const uint8_t record[15] = { 0, 0, 1, 0, 1, 0xff, 0, 0, 0, 0, 4, 10, 0, 0, 1 };
 	uint8_t data[12 + 100 * 15];
 	struct dns_message message;
 

@@ -27,11 +27,11 @@ static size_t utf8_length(const uint8_t *text, size_t left)
 	static const struct {
 		uint8_t first, last, second_min, second_max, length;
 	} forms[] = {
-		{0x00, 0x7f, 0, 0, 1},	     {0xc2, 0xdf, 0x80, 0xbf, 2},
-		{0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-		{0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
-		{0xf4, 0xf4, 0x80, 0x8f, 4},
+		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
@@ -114,6 +114,11 @@ static void format_double(FILE *out, double value, bool single)
 
 	if (isnan(value) || isinf(value)) {
 		fputs(isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"", out);
+		return;
+	}
+	if (value == 0 && signbit(value)) {
+		fputs("-0.0",
+		      out); /* as "-0" it would be read as a whole number, without its sign */
 		return;
 	}
 	for (int digits = single ? 6 : 15; digits <= 17; digits++) {
@@ -432,22 +437,22 @@ static const struct {
 	const char *name; /* behind "google.protobuf." */
 	int (*format)(FILE *out, const ProtobufCMessage *message, unsigned int depth);
 } short_forms[] = {
-	{"Timestamp", format_timestamp},
-	{"Duration", format_duration},
-	{"FieldMask", format_field_mask},
-	{"Struct", format_struct},
-	{"Value", format_any_value},
-	{"ListValue", format_list_value},
-	{"Any", format_any},
-	{"BoolValue", format_wrapper},
-	{"Int32Value", format_wrapper},
-	{"UInt32Value", format_wrapper},
-	{"Int64Value", format_wrapper},
-	{"UInt64Value", format_wrapper},
-	{"FloatValue", format_wrapper},
-	{"DoubleValue", format_wrapper},
-	{"StringValue", format_wrapper},
-	{"BytesValue", format_wrapper},
+	{ "Timestamp", format_timestamp },
+	{ "Duration", format_duration },
+	{ "FieldMask", format_field_mask },
+	{ "Struct", format_struct },
+	{ "Value", format_any_value },
+	{ "ListValue", format_list_value },
+	{ "Any", format_any },
+	{ "BoolValue", format_wrapper },
+	{ "Int32Value", format_wrapper },
+	{ "UInt32Value", format_wrapper },
+	{ "Int64Value", format_wrapper },
+	{ "UInt64Value", format_wrapper },
+	{ "FloatValue", format_wrapper },
+	{ "DoubleValue", format_wrapper },
+	{ "StringValue", format_wrapper },
+	{ "BytesValue", format_wrapper },
 };
 
 static int format_message(FILE *out, const ProtobufCMessage *message, unsigned int depth)

@@ -37,7 +37,7 @@ static const char *json_kind(const json_t *json)
 	static const char *const names[] = {
 		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list",  [JSON_STRING] = "a string",
 		[JSON_INTEGER] = "a number", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-		[JSON_FALSE] = "false",	     [JSON_NULL] = "null",
+		[JSON_FALSE] = "false",      [JSON_NULL] = "null",
 	};
 
 	return names[json_typeof(json)];
@@ -454,7 +454,7 @@ static int parse_timestamp(struct parser *parser, const json_t *json, ProtobufCM
 {
 	Google__Protobuf__Timestamp *stamp = (Google__Protobuf__Timestamp *)message;
 	const char *p = json_string_value(json), *expected = "a time as in RFC 3339";
-	struct tm tm = {0};
+	struct tm tm = { 0 };
 	int zone;
 
 	if (!p || !parse_digits(&p, 4, &tm.tm_year) || *p++ != '-' ||
@@ -562,8 +562,8 @@ static int parse_any_value(struct parser *parser, const json_t *json, ProtobufCM
 	static const char *const members[] = {
 		[JSON_OBJECT] = "struct_value", [JSON_ARRAY] = "list_value",
 		[JSON_STRING] = "string_value", [JSON_INTEGER] = "number_value",
-		[JSON_REAL] = "number_value",	[JSON_TRUE] = "bool_value",
-		[JSON_FALSE] = "bool_value",	[JSON_NULL] = "null_value",
+		[JSON_REAL] = "number_value",   [JSON_TRUE] = "bool_value",
+		[JSON_FALSE] = "bool_value",    [JSON_NULL] = "null_value",
 	};
 
 	return parse_field(parser, json, message,
@@ -609,22 +609,22 @@ static const struct {
 	const char *name; /* behind "google.protobuf." */
 	int (*parse)(struct parser *parser, const json_t *json, ProtobufCMessage *message);
 } short_forms[] = {
-	{"Timestamp", parse_timestamp},
-	{"Duration", parse_duration},
-	{"FieldMask", parse_field_mask},
-	{"Struct", parse_struct},
-	{"Value", parse_any_value},
-	{"ListValue", parse_list_value},
-	{"Any", parse_any},
-	{"BoolValue", parse_wrapper},
-	{"Int32Value", parse_wrapper},
-	{"UInt32Value", parse_wrapper},
-	{"Int64Value", parse_wrapper},
-	{"UInt64Value", parse_wrapper},
-	{"FloatValue", parse_wrapper},
-	{"DoubleValue", parse_wrapper},
-	{"StringValue", parse_wrapper},
-	{"BytesValue", parse_wrapper},
+	{ "Timestamp", parse_timestamp },
+	{ "Duration", parse_duration },
+	{ "FieldMask", parse_field_mask },
+	{ "Struct", parse_struct },
+	{ "Value", parse_any_value },
+	{ "ListValue", parse_list_value },
+	{ "Any", parse_any },
+	{ "BoolValue", parse_wrapper },
+	{ "Int32Value", parse_wrapper },
+	{ "UInt32Value", parse_wrapper },
+	{ "Int64Value", parse_wrapper },
+	{ "UInt64Value", parse_wrapper },
+	{ "FloatValue", parse_wrapper },
+	{ "DoubleValue", parse_wrapper },
+	{ "StringValue", parse_wrapper },
+	{ "BytesValue", parse_wrapper },
 };
 
 static int parse_members(struct parser *parser, const json_t *json, ProtobufCMessage *message)
@@ -667,7 +667,7 @@ static int parse_message(struct parser *parser, const json_t *json,
 int proto_json_parse(const ProtobufCMessageDescriptor *type, const char *text, size_t size,
 		     unsigned int flags, struct diag *diag, ProtobufCMessage **ret)
 {
-	struct parser parser = {.flags = flags, .diag = diag};
+	struct parser parser = { .flags = flags, .diag = diag };
 	json_error_t error;
 	json_t *json;
 	int r;
