@@ -13,6 +13,8 @@ const struct verb *const verbs[] = {
 	&verb_policy,
 	&verb_service,
 	&verb_ct,
+	&verb_observe,
+	&verb_list,
 	&verb_connectivity,
 	&verb_bugreport,
 	&verb_completion,
