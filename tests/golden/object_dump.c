@@ -110,10 +110,11 @@ static void dump_slice(FILE *out, const struct endpoint_slice *slice)
 
 static void dump_peers(FILE *out, const struct policy_rule *rule)
 {
-	static const char *const entities[] = { "all",	       "world", "world-ipv4", "world-ipv6",
-						"cluster",     "host",	"remote-node",
-						"kube-apiserver", "init", "unmanaged", "health",
-						"ingress",     "none" };
+	static const char *const entities[] = { "all",         "world",          "world-ipv4",
+						"world-ipv6",  "cluster",        "host",
+						"remote-node", "kube-apiserver", "init",
+						"unmanaged",   "health",         "ingress",
+						"none" };
 	char buf[PREFIX_TEXT_MAX];
 
 	if (rule->any_peer)

@@ -11,8 +11,9 @@
  *	relabel NS/NAME LABELS
  *	pod-delete NS/NAME
  *	peers PEER ...                              what the places of a row stand for
- *	put JSON                                    one object on one line
- *	delete KIND NAMESPACE NAME
+ *	put YAML                                    one object on one line
+ *	refuse YAML                                 an object that must be refused
+ *	delete KIND NAMESPACE NAME                  namespace - for none
  *	expect ingress|egress PROBE,... POD,... ROW           . allowed, X denied */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,11 +141,18 @@ static void do_put(struct script *script, char *rest)
 	policy_world_put(script->world, rest);
 }
 
+static void do_refuse(struct script *script, char *rest)
+{
+	policy_world_refuse(script->world, rest);
+	script->cells++;
+}
+
 static void do_delete(struct script *script, char *rest)
 {
 	char *kind = need(script, &rest), *namespace = need(script, &rest);
 
-	policy_world_delete(script->world, kind, namespace, need(script, &rest));
+	policy_world_delete(script->world, kind, strcmp(namespace, "-") == 0 ? "" : namespace,
+			    need(script, &rest));
 }
 
 static void expect_row(struct script *script, enum td_direction direction, const char *probe,
@@ -191,6 +199,7 @@ static const struct {
 	{ "pod-delete", do_pod_delete },
 	{ "peers", do_peers },
 	{ "put", do_put },
+	{ "refuse", do_refuse },
 	{ "delete", do_delete },
 	{ "expect", do_expect },
 };

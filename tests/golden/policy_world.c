@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,17 @@ void policy_world_put(struct policy_world *world, const char *text)
 	for (size_t i = 0; i < list->count; i++)
 		assert_int_equal(policy_engine_put_policy(world->engine, list->items[i]), 0);
 	world->dirty = true;
+}
+
+void policy_world_refuse(struct policy_world *world, const char *text)
+{
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	struct diag diag = { 0 };
+
+	if (object_parse(text, strlen(text), &(struct object_parse_options){ 0 }, &list, &diag) !=
+	    -EINVAL)
+		fail_msg("not refused: %s", text);
+	assert_true(diag_is_set(&diag));
 }
 
 void policy_world_delete(struct policy_world *world, const char *kind, const char *namespace,

@@ -34,6 +34,8 @@ void policy_world_pod_delete(struct policy_world *world, const char *pod);
 
 /* Parses one document and puts the policies in it. */
 void policy_world_put(struct policy_world *world, const char *text);
+/* Fails if the text is not refused. */
+void policy_world_refuse(struct policy_world *world, const char *text);
 void policy_world_delete(struct policy_world *world, const char *kind, const char *namespace,
 			 const char *name);
 
