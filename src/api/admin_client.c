@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/util.h"
 
@@ -63,6 +64,8 @@ static int connect_to(const char *path, int *ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
@@ -72,6 +75,11 @@ static int connect_to(const char *path, int *ret)
 		return -errno;
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
+	/* Others may make files in the run directory: a socket of theirs is not the agent's. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -errno;
+	if (peer.uid != 0 && peer.uid != geteuid())
+		return -EPERM;
 	*ret = take_fd(fd);
 	return 0;
 }

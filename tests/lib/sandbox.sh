@@ -31,28 +31,89 @@ cgroup_remove() { # NAME
 }
 
 sandbox_outer() { # NAME ARGS...
-	local name=$1 child status=0
+	local name=$1 child status=0 runner=(setpriv --pdeathsig KILL)
 	shift
+	[ -z "${TD_KEEPABLE:-}" ] || runner=(setsid)
+	sandbox_sweep "$name"
 	W=$(mktemp -d "/tmp/td-$name.XXXXXX") || die "cannot make a directory under /tmp"
 	chmod 755 "$W"
 	CG_NAME=tdtest-$(basename "$W")
 	CG=$(cgroup2_root)/$CG_NAME
 	mkdir "$CG" || die "cannot make the cgroup $CG"
 	export W CG CG_NAME
-	TD_SANDBOX=$name unshare --mount --pid --net --fork --kill-child --mount-proc \
+	TD_SANDBOX=$name "${runner[@]}" unshare --mount --pid --net --fork --kill-child --mount-proc \
 		--propagation private bash "$0" "$@" &
 	child=$!
+	printf '%s\n' "$child" >"$W/pid"
+	sandbox_write_enter
 	trap 'kill -KILL $child 2>/dev/null' INT TERM HUP
+	if [ -n "${TD_KEEPABLE:-}" ]; then
+		while kill -0 "$child" 2>/dev/null; do
+			[ ! -e "$W/keep" ] || exit 0
+			sleep 0.2
+		done
+	fi
 	wait "$child" || status=$?
 	# wait returns early when a trap ran: the child must be gone before its files are.
 	wait "$child" 2>/dev/null || true
-	cgroup_remove "$CG_NAME"
 	if [ -n "${TD_KEEP_FILES:-}" ]; then
+		cgroup_remove "$CG_NAME"
 		warn "kept: $W"
 	else
-		rm -rf --one-file-system "$W"
+		sandbox_remove "$W"
 	fi
 	exit "$status"
+}
+
+sandbox_remove() { # DIRECTORY, its processes being gone
+	cgroup_remove "tdtest-$(basename "$1")"
+	rm -rf --one-file-system "$1"
+}
+
+sandbox_works() { # DIRECTORY: its processes are there
+	local pid
+	pid=$(cat "$1/pid" 2>/dev/null) || return 1
+	# The number may long be another's.
+	{ tr '\0' '\n' <"/proc/$pid/environ"; } 2>/dev/null | grep -qx "W=$1"
+}
+
+# What a run of the same test left that was killed with no chance to clean up.
+sandbox_sweep() { # NAME
+	local dir
+	for dir in /tmp/td-"$1".??????; do
+		[ -s "$dir/pid" ] && ! sandbox_works "$dir" && sandbox_remove "$dir"
+	done
+	return 0
+}
+
+# For what may stay until asked (./demo --keep): the script sets TD_KEEPABLE=1 before sandbox_enter,
+# and calls sandbox_keep inside as its last act: the outer half ends with status 0, the inner one
+# waits for sandbox_stop. Meanwhile DIRECTORY/enter COMMAND... runs a command inside.
+sandbox_keep() {
+	: >"$W/keep"
+	sleep infinity &
+	wait $!
+}
+sandbox_write_enter() { # from outside: ids of processes differ inside
+	cat >"$W/enter" <<END
+#!/bin/sh
+# Runs a command in the namespaces of $W.
+exec nsenter --target "\$(pgrep -P "\$(cat '$W/pid')")" --mount --pid --net -- "\$@"
+END
+	chmod 755 "$W/enter"
+}
+sandbox_stop() { # DIRECTORY
+	local pid
+	case $1 in
+	/tmp/td-*.??????) ;;
+	*) die "sandbox_stop: $1 is no directory of a sandbox" ;;
+	esac
+	if sandbox_works "$1"; then
+		pid=$(cat "$1/pid")
+		kill -KILL "$pid"
+		wait_for 10 test ! -e "/proc/$pid" || true
+	fi
+	sandbox_remove "$1"
 }
 
 sandbox_enter() { # NAME "$@"
