@@ -143,64 +143,106 @@ static int clsact_prepare(const struct attacher *attacher, uint32_t ifindex)
 	return 0;
 }
 
-int attach_device(const struct attacher *attacher, uint32_t ifindex,
-		  const struct attach_pair *progs, struct diag *diag)
+static bool links_are(const struct attacher *attacher, uint32_t ifindex,
+		      const struct attach_pair *progs, bool any_program)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
+		_cleanup_close_ int fd = -1;
+		uint32_t on = 0, attached = 0, wanted = 0;
+		char name[PIN_NAME_MAX];
+
+		pin_name(name, ifindex, directions[i].name);
+		fd = pins_get(attacher->pins, PIN_LINK, name);
+		if (fd < 0 || link_state(fd, &on, &attached) < 0 ||
+		    prog_id(prog_of(progs, &directions[i]), &wanted) < 0)
+			return false;
+		if (on != ifindex || (!any_program && attached != wanted))
+			return false;
+	}
+	return true;
+}
+
+static bool filters_are(const struct attacher *attacher, uint32_t ifindex,
+			const struct attach_pair *progs)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
+		uint32_t wanted = 0;
+
+		if (prog_id(prog_of(progs, &directions[i]), &wanted) < 0 ||
+		    clsact_check(attacher->netlink_fd, ifindex, directions[i].egress, wanted) < 0)
+			return false;
+	}
+	return true;
+}
+
+enum attach_state attach_state(const struct attacher *attacher, uint32_t ifindex,
+			       const struct attach_pair *progs)
+{
+	bool filters = filters_are(attacher, ifindex, progs);
+	bool links = links_are(attacher, ifindex, progs, false);
+
+	if (filters && links)
+		return ATTACH_BOTH;
+	return links ? ATTACH_LINKS : filters ? ATTACH_FILTERS : ATTACH_NONE;
+}
+
+static int attach_links(const struct attacher *attacher, uint32_t ifindex,
+			const struct attach_pair *progs)
 {
 	int r = 0;
 
-	if (attacher->clsact)
-		r = clsact_prepare(attacher, ifindex);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(directions); i++) {
-		const struct direction *direction = &directions[i];
-		int fd = prog_of(progs, direction);
-
-		r = attacher->clsact
-			    ? clsact_replace(attacher->netlink_fd, ifindex, direction->egress, fd)
-			    : tcx_attach(attacher, ifindex, direction, fd);
-	}
-	if (r < 0)
-		diag_set(diag, NULL, 0, "cannot attach to interface %u by %s: %s", ifindex,
-			 attacher->clsact ? "tc" : "tcx", strerror(-r));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(directions); i++)
+		r = tcx_attach(attacher, ifindex, &directions[i], prog_of(progs, &directions[i]));
 	return r;
 }
 
-static int tcx_check(const struct attacher *attacher, uint32_t ifindex,
-		     const struct direction *direction, uint32_t wanted)
+static int attach_filters(const struct attacher *attacher, uint32_t ifindex,
+			  const struct attach_pair *progs)
 {
-	_cleanup_close_ int fd = -1;
-	uint32_t on = 0, attached = 0;
-	char name[PIN_NAME_MAX];
-	int r;
+	int r = clsact_prepare(attacher, ifindex);
 
-	pin_name(name, ifindex, direction->name);
-	fd = pins_get(attacher->pins, PIN_LINK, name);
-	if (fd < 0)
-		return fd == -ENOENT ? -ESRCH : fd;
-	r = link_state(fd, &on, &attached);
-	if (r < 0)
-		return r;
-	return on == ifindex && attached == wanted ? 0 : -ESRCH;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(directions); i++)
+		r = clsact_replace(attacher->netlink_fd, ifindex, directions[i].egress,
+				   prog_of(progs, &directions[i]));
+	return r;
 }
 
-int attach_check(const struct attacher *attacher, uint32_t ifindex, const struct attach_pair *progs,
-		 struct diag *diag)
+int attach_device(const struct attacher *attacher, uint32_t ifindex,
+		  const struct attach_pair *progs, struct diag *diag)
 {
-	int r = 0;
+	/* A link that is there takes another program without waiting. */
+	bool links = attacher->tcx && links_are(attacher, ifindex, progs, true);
+	int r = links ? attach_links(attacher, ifindex, progs)
+		      : attach_filters(attacher, ifindex, progs);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(directions); i++) {
-		const struct direction *direction = &directions[i];
-		uint32_t wanted = 0;
+	if (r < 0)
+		diag_set(diag, NULL, 0, "cannot attach to interface %u by %s: %s", ifindex,
+			 links ? "tcx" : "tc clsact", strerror(-r));
+	return r;
+}
 
-		r = prog_id(prog_of(progs, direction), &wanted);
-		if (r < 0)
-			return r;
-		r = attacher->clsact
-			    ? clsact_check(attacher->netlink_fd, ifindex, direction->egress, wanted)
-			    : tcx_check(attacher, ifindex, direction, wanted);
-		if (r == -ESRCH)
-			diag_set(diag, NULL, 0, "our %s program is not attached to interface %u",
-				 direction->name, ifindex);
-	}
+static void remove_filters(const struct attacher *attacher, uint32_t ifindex)
+{
+	struct pin_path made;
+	char name[PIN_NAME_MAX];
+
+	clsact_delete(attacher->netlink_fd, ifindex, false);
+	clsact_delete(attacher->netlink_fd, ifindex, true);
+	pin_name(name, ifindex, "clsact");
+	made = pins_path(attacher->pins, PIN_LINK, name);
+	if (access(made.text, F_OK) < 0)
+		return;
+	clsact_remove_unused(attacher->netlink_fd, ifindex);
+	rmdir(made.text);
+}
+
+int attach_tighten(const struct attacher *attacher, uint32_t ifindex,
+		   const struct attach_pair *progs)
+{
+	int r = attach_links(attacher, ifindex, progs);
+
+	if (r == 0)
+		remove_filters(attacher, ifindex);
 	return r;
 }
 
@@ -218,9 +260,8 @@ void attach_forget(const struct attacher *attacher, uint32_t ifindex)
 
 int attach_remove(const struct attacher *attacher, uint32_t ifindex)
 {
-	struct pin_path made;
 	char name[PIN_NAME_MAX];
-	int r, s;
+	int r = 0;
 
 	/* Others may hold the link's fd; the device is to be free at once. */
 	for (size_t i = 0; i < ARRAY_SIZE(directions); i++) {
@@ -228,15 +269,10 @@ int attach_remove(const struct attacher *attacher, uint32_t ifindex)
 
 		pin_name(name, ifindex, directions[i].name);
 		fd = pins_get(attacher->pins, PIN_LINK, name);
-		if (fd >= 0)
-			bpf_link_detach(fd);
+		if (fd >= 0 && bpf_link_detach(fd) < 0)
+			r = -errno;
 	}
-	r = clsact_delete(attacher->netlink_fd, ifindex, false);
-	s = clsact_delete(attacher->netlink_fd, ifindex, true);
-	pin_name(name, ifindex, "clsact");
-	made = pins_path(attacher->pins, PIN_LINK, name);
-	if (access(made.text, F_OK) == 0)
-		clsact_remove_unused(attacher->netlink_fd, ifindex);
+	remove_filters(attacher, ifindex);
 	attach_forget(attacher, ifindex);
-	return r < 0 ? r : s;
+	return r;
 }

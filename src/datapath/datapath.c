@@ -71,7 +71,7 @@ void datapath_close(struct datapath *datapath)
 {
 	if (!datapath)
 		return;
-	reaper_free(datapath->reaper);
+	chores_free(datapath->chores);
 	closep(&datapath->pending.gc_start_fd);
 	cgroup_progs_close(&datapath->pending.socket);
 	close_pair(&datapath->pod_entry);
@@ -85,6 +85,7 @@ void datapath_close(struct datapath *datapath)
 	pins_close(&datapath->pins);
 	free(datapath->endpoints);
 	free(datapath->host_addresses);
+	free(datapath->loose.items);
 	free_options(&datapath->options);
 	free(datapath);
 }
@@ -140,6 +141,8 @@ static int open_node(struct datapath *datapath, struct diag *diag)
 	r = veth_node_open(datapath->options.load.host_mac, &datapath->node);
 	if (r == 0)
 		r = netlink_open(groups, &datapath->watch_fd);
+	if (r == 0)
+		r = chores_new(&datapath->chores);
 	if (r < 0)
 		diag_set(diag, NULL, 0, "cannot open a netlink socket: %s", strerror(-r));
 	return r;
@@ -167,7 +170,7 @@ int datapath_open(const struct datapath_options *options, struct datapath **ret,
 	datapath->attacher = (struct attacher){
 		.pins = &datapath->pins,
 		.netlink_fd = datapath->node.netlink_fd,
-		.clsact = options->force_clsact || !attach_has_tcx(datapath->pod_entry.ingress_fd),
+		.tcx = !options->force_clsact && attach_has_tcx(datapath->pod_entry.ingress_fd),
 	};
 	r = datapath_adopt_devices(datapath, diag);
 	if (r == 0)

@@ -72,8 +72,7 @@ int datapath_device_add(struct datapath *datapath, const struct datapath_device 
  * its addresses be used again. No error if there is no such device. The endpoint's place in the maps
  * is the next datapath_sync_endpoints()'s matter. */
 int datapath_device_delete(struct datapath *datapath, const char *host_ifname, bool wait);
-/* Readable when a device is gone; -1 until the first deletion without waiting. Not the caller's to
- * close. */
+/* Readable when datapath_device_reap() has something to do. Not the caller's to close. */
 int datapath_device_reap_fd(const struct datapath *datapath);
 /* Calls gone for each device unlinked since the last call. error: 0, or why it is still there. */
 void datapath_device_reap(struct datapath *datapath,
@@ -105,8 +104,8 @@ int datapath_sync_policy(struct datapath *datapath, const struct policy_subject 
 			 size_t count, bool all);
 int datapath_sync_services(struct datapath *datapath, const struct service_table *table);
 int datapath_commit(struct datapath *datapath);
-/* What has to wait a moment: tables nobody reads any more, the last build's programs and maps. To be
- * called about every second while it returns true, and after each sync of policy. */
+/* What has to wait a moment: tables nobody reads any more, the last build's programs and maps, tcx
+ * links in the place of filters. To be called about every second. true: something is left to do. */
 bool datapath_maintain(struct datapath *datapath);
 
 /* For the observer: duplicates, caller closes. */

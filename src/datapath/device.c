@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -32,7 +33,7 @@ static int furnish(struct datapath *datapath, const struct datapath_device *devi
 {
 	int r;
 
-	r = attach_device(&datapath->attacher, ifindex, &datapath->pod_entry, diag);
+	r = datapath_attach_new(datapath, ifindex, diag);
 	if (r == 0)
 		r = veth_raise_host(&datapath->node, device, ifindex, diag);
 	if (r == 0)
@@ -71,27 +72,38 @@ static int take_down(struct datapath *datapath, uint32_t ifindex)
 	return netlink_commit(&batch, NULL);
 }
 
+static int delete_device(const struct chore *chore, int netlink_fd)
+{
+	struct netlink_batch batch;
+	int r;
+
+	netlink_begin(&batch, netlink_fd);
+	rtnl_delete_link(&batch, chore->ifindex);
+	r = netlink_commit(&batch, NULL);
+	return r == -ENODEV ? 0 : r;
+}
+
 int datapath_device_delete(struct datapath *datapath, const char *host_ifname, bool wait)
 {
-	uint32_t ifindex = netlink_ifindex(datapath->node.netlink_fd, host_ifname);
-	int r = 0;
+	struct chore chore = { .work = delete_device };
+	int r;
 
-	if (ifindex == 0)
+	chore.ifindex = netlink_ifindex(datapath->node.netlink_fd, host_ifname);
+	if (chore.ifindex == 0)
 		return 0;
+	datapath_attach_forget(datapath, chore.ifindex);
 	if (wait)
-		return delete_now(datapath, ifindex);
-	if (!datapath->reaper)
-		r = reaper_new(&datapath->reaper);
-	if (r == 0)
-		r = take_down(datapath, ifindex);
+		return delete_now(datapath, chore.ifindex);
+	snprintf(chore.ifname, sizeof(chore.ifname), "%s", host_ifname);
+	r = take_down(datapath, chore.ifindex);
 	if (r == -ENODEV)
 		return 0;
-	return r < 0 ? r : reaper_delete(datapath->reaper, host_ifname, ifindex);
+	return r < 0 ? r : chores_add(datapath->chores, &chore);
 }
 
 int datapath_device_reap_fd(const struct datapath *datapath)
 {
-	return datapath->reaper ? reaper_fd(datapath->reaper) : -1;
+	return chores_fd(datapath->chores);
 }
 
 struct reap {
@@ -100,17 +112,21 @@ struct reap {
 	void *data;
 };
 
-static void reap_one(const char *ifname, uint32_t ifindex, int error, void *data)
+static void reap_one(const struct chore *chore, void *data)
 {
 	const struct reap *reap = data;
 
-	if (error == 0)
-		attach_forget(&reap->datapath->attacher, ifindex);
+	if (chore->work != delete_device) {
+		datapath_tightened(reap->datapath, chore);
+		return;
+	}
+	if (chore->result == 0)
+		attach_forget(&reap->datapath->attacher, chore->ifindex);
 	else
 		log_error("datapath", "the kernel does not delete a device",
-			  LOG_STR("device", ifname), LOG_ERR(error));
+			  LOG_STR("device", chore->ifname), LOG_ERR(chore->result));
 	if (reap->gone)
-		reap->gone(ifname, error, reap->data);
+		reap->gone(chore->ifname, chore->result, reap->data);
 }
 
 void datapath_device_reap(struct datapath *datapath,
@@ -118,8 +134,7 @@ void datapath_device_reap(struct datapath *datapath,
 {
 	struct reap reap = { datapath, gone, data };
 
-	if (datapath->reaper)
-		reaper_collect(datapath->reaper, reap_one, &reap);
+	chores_collect(datapath->chores, reap_one, &reap);
 }
 
 int datapath_device_check(struct datapath *datapath, const struct datapath_device *device,
@@ -129,8 +144,10 @@ int datapath_device_check(struct datapath *datapath, const struct datapath_devic
 	int r;
 
 	r = veth_check_host(&datapath->node, device, ifindex, diag);
-	if (r == 0)
-		r = attach_check(&datapath->attacher, ifindex, &datapath->pod_entry, diag);
+	if (r == 0 &&
+	    attach_state(&datapath->attacher, ifindex, &datapath->pod_entry) == ATTACH_NONE)
+		r = diag_set(diag, NULL, 0, "our programs are not attached to %s",
+			     device->host_ifname);
 	if (r < 0 || !device->netns)
 		return r;
 	r = veth_pod_open(&datapath->node, device->netns, &pod, diag);
@@ -210,8 +227,7 @@ int datapath_adopt_devices(struct datapath *datapath, struct diag *diag)
 
 	r = veth_list(datapath->node.netlink_fd, datapath->options.device_prefix, &found, &count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		r = attach_device(&datapath->attacher, found[i].ifindex, &datapath->pod_entry,
-				  diag);
+		r = datapath_attach(datapath, found[i].ifindex, false, diag);
 		if (r == -ENODEV)
 			r = 0; /* it went meanwhile */
 	}

@@ -9,12 +9,12 @@
 #include "abi/config.h"
 #include "attach.h"
 #include "cgroup.h"
+#include "chores.h"
 #include "datapath.h"
 #include "map_io.h"
 #include "map_set.h"
 #include "pins.h"
 #include "policy_map.h"
-#include "reaper.h"
 #include "service_map.h"
 #include "veth.h"
 
@@ -25,6 +25,17 @@ struct pending_load {
 	int gc_start_fd;            /* -1: none */
 	bool migrate;               /* connections of a predecessor exist */
 	struct cgroup_progs socket; /* to be attached at the switch */
+};
+
+/* Devices whose programs are attached by filters and wait for links. */
+struct loose_ends {
+	size_t count, capacity;
+	struct loose_end {
+		uint32_t ifindex;
+		bool uplink;
+	} *items;
+	int64_t last_change; /* ms; of any device: links are made when it is quiet */
+	bool busy;           /* one is being made */
 };
 
 struct datapath {
@@ -49,7 +60,8 @@ struct datapath {
 	struct map_mirror cidr_mirror, device_mirror, no_masq_mirror;
 	struct policy_map policy;
 	struct service_map services;
-	struct reaper *reaper; /* made with the first deletion */
+	struct chores *chores;
+	struct loose_ends loose;
 };
 
 /* td_config as it is wanted, written to the kernel. */
@@ -61,6 +73,14 @@ int datapath_write_places(struct datapath *datapath);
 int datapath_sync_no_masquerade(struct datapath *datapath);
 /* Attaches to every pod's device that lacks the programs; forgets devices that are gone. */
 int datapath_adopt_devices(struct datapath *datapath, struct diag *diag);
+/* Attaches to one device, by filters if links would take long; those follow later. */
+int datapath_attach(struct datapath *datapath, uint32_t ifindex, bool uplink, struct diag *diag);
+/* The same for a pod's device just made, which has none yet. */
+int datapath_attach_new(struct datapath *datapath, uint32_t ifindex, struct diag *diag);
+void datapath_attach_forget(struct datapath *datapath, uint32_t ifindex);
+/* Makes links for one waiting device if it has been quiet; true: some still wait. */
+bool datapath_tighten(struct datapath *datapath);
+void datapath_tightened(struct datapath *datapath, const struct chore *chore);
 /* Makes this build's programs the ones in force. */
 int datapath_switch(struct datapath *datapath, struct diag *diag);
 /* Moves what cannot move by itself from predecessors of maps to the maps in force. */

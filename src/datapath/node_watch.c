@@ -40,7 +40,7 @@ static int sync_uplinks(struct datapath *datapath, const struct host_address *ad
 
 		if (ifindex == 0)
 			continue; /* it is attached to when it appears */
-		r = attach_device(&datapath->attacher, ifindex, &datapath->uplink_entry, diag);
+		r = datapath_attach(datapath, ifindex, true, diag);
 		if (r == 0)
 			r = add_device(datapath, &devices, ifindex, addresses, count);
 		if (r < 0)

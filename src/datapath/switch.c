@@ -138,5 +138,6 @@ bool datapath_maintain(struct datapath *datapath)
 	if (datapath->pending.migrate && since >= (int64_t)MIGRATED_AFTER_MS)
 		end_migration(datapath);
 	more = policy_map_reclaim(&datapath->policy);
+	more |= datapath_tighten(datapath);
 	return more || datapath->half_in_use || datapath->pending.migrate;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two pods, real packets: what the tables allow passes, what they do not is dropped; with tcx links
- * and, by an argument, with clsact filters. */
+/* Two pods, real packets: what the tables allow passes, what they do not is dropped. By an argument
+ * with the clsact filters a device has first, with those only ("clsact"), or with the tcx links that
+ * take their place ("links"). */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <netinet/in.h>
 #include <cmocka.h>
 
@@ -18,7 +20,7 @@
 #define CLIENT 1000
 #define SERVER 1001
 
-static bool clsact;
+static const char *mode = "first";
 static struct datapath *datapath;
 static struct fixture_pod pods[2]; /* client, server */
 
@@ -35,11 +37,42 @@ static void apply(const struct fixture_table *server_ingress)
 	assert_int_equal(datapath_commit(datapath), 0);
 }
 
+static bool linked(const struct fixture_pod *pod)
+{
+	return sandbox_sh(NULL, "test -e %s/links/%u-ingress -a -e %s/links/%u-egress",
+			  fixture_options().bpf_dir, pod->ifindex, fixture_options().bpf_dir,
+			  pod->ifindex) == 0;
+}
+
+static bool filtered(const struct fixture_pod *pod)
+{
+	return sandbox_sh(NULL, "tc filter show dev %s ingress | grep -q tendril", pod->ifname) ==
+	       0;
+}
+
+/* Until every device has its links, while a ping runs whose every packet has to arrive. */
+static void wait_for_links(void)
+{
+	int rounds = 0;
+
+	apply(&open_table);
+	sandbox_sh(pods[0].netns, "ping -q -i 0.01 -c 350 -W 1 10.1.0.2 >%s/ping &", sandbox_dir());
+	while (datapath_maintain(datapath) && rounds++ < 100) {
+		usleep(50000);
+		datapath_device_reap(datapath, NULL, NULL);
+	}
+	assert_int_equal(sandbox_sh(NULL,
+				    "i=0; until grep -q ' 0%% packet loss' %s/ping; do "
+				    "[ $i -lt 80 ] || exit 1; i=$((i + 1)); sleep 0.05; done",
+				    sandbox_dir()),
+			 0);
+}
+
 static int setup(void **state)
 {
 	struct datapath_options options = fixture_options();
 
-	options.force_clsact = clsact;
+	options.force_clsact = strcmp(mode, "clsact") == 0;
 	datapath = fixture_open(&options);
 	fixture_table_allow_all(&open_table, 1);
 	fixture_table_deny_all(&closed_table, 2);
@@ -47,7 +80,19 @@ static int setup(void **state)
 	fixture_pod_add(datapath, 1, CLIENT, &pods[0]);
 	fixture_pod_add(datapath, 2, SERVER, &pods[1]);
 	assert_int_equal(fixture_sync_endpoints(datapath, pods, 2), 0);
+	if (strcmp(mode, "links") == 0)
+		wait_for_links();
 	return 0;
+}
+
+static void programs_are_attached_as_wanted(void **state)
+{
+	bool links = strcmp(mode, "links") == 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pods); i++) {
+		assert_int_equal(linked(&pods[i]), links);
+		assert_int_equal(filtered(&pods[i]), !links);
+	}
 }
 
 static int teardown(void **state)
@@ -92,6 +137,7 @@ static bool tcp(const char *address, unsigned int port)
 
 static void nothing_passes_without_a_subject(void **state)
 {
+	assert_int_equal(datapath_sync_policy(datapath, NULL, 0, true), 0);
 	assert_int_equal(datapath_commit(datapath), 0);
 	assert_false(ping("10.1.0.2"));
 	assert_false(ping("fd00::2"));
@@ -171,6 +217,7 @@ static void the_check_finds_the_devices_as_added(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(programs_are_attached_as_wanted),
 		cmocka_unit_test(nothing_passes_without_a_subject),
 		cmocka_unit_test(everything_passes_under_open_tables),
 		cmocka_unit_test(a_closed_table_denies_new_and_established_alike),
@@ -181,7 +228,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_check_finds_the_devices_as_added),
 	};
 
-	clsact = argc > 1 && strcmp(argv[1], "clsact") == 0;
-	sandbox_enter(clsact ? "datapath-clsact" : "datapath-traffic");
+	if (argc > 1)
+		mode = argv[1];
+	sandbox_enter("datapath-traffic");
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
