@@ -58,7 +58,7 @@ world_route_pods() { # NODE
 agent_config() { # NODE: the whole of it, so that nothing of the host's is used
 	local dir=$W/$1
 	cat <<END
-node: $1
+node_name: $1
 instance: ${NODE_NUMBER[$1]}
 run_dir: $dir/run
 state_dir: $dir/state
@@ -96,13 +96,15 @@ stop_one() { # PIDFILE SIGNAL
 stop_agent() { stop_one "$W/$1/agent.pid" TERM; }
 kill9_agent() { stop_one "$W/$1/agent.pid" KILL; }
 
-start_observer() { # NODE [--key=value...]
+start_observer() { # NODE [--key=value...]: after start_agent, whose configuration it shares
 	local node=$1 dir=$W/$1
 	shift
 	need_program tendril-observer
-	on "$node" "$TD_BUILD/tendril-observer" --run_dir="$dir/run" --listen=none "$@" >>"$dir/observer.log" 2>&1 &
+	on "$node" "$TD_BUILD/tendril-observer" --config="$dir/tendril.yaml" "$@" >>"$dir/observer.log" 2>&1 &
 	echo $! >"$dir/observer.pid"
-	wait_for 20 td "$node" observe --last 1 || bail "tendril-observer of $node is not ready after 20 s"
+	wait_for 20 test -S "$dir/run/grpc.sock" || bail "tendril-observer of $node is not ready after 20 s"
+	[ ! -e "$dir/agent.pid" ] || wait_for 20 grep -q 'connected to tendrild' "$dir/observer.log" ||
+		bail "tendril-observer of $node does not reach tendrild"
 }
 stop_observer() { stop_one "$W/$1/observer.pid" TERM; }
 kill9_observer() { stop_one "$W/$1/observer.pid" KILL; }

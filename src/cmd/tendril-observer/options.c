@@ -47,7 +47,7 @@ static const struct config_key keys[] = {
 	  AT(instance), NULL },
 	{ "run_dir", CONFIG_PATH, 1, 80, "/run/tendril@",
 	  "Where tendrild's sockets are, and grpc.sock.", AT(run_dir), NULL },
-	{ "observer_user", CONFIG_NAME, 0, 32, "tendril",
+	{ "observer_user", CONFIG_NAME, 0, 32, "tendril-observer",
 	  "User to become if started as root. If there is no such user, nobody.", AT(user), NULL },
 	{ "admin_group", CONFIG_NAME, 0, 32, "tendril",
 	  "Members may use grpc.sock, as root may. Ignored if there is no such group.", AT(group),

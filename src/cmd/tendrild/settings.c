@@ -50,7 +50,7 @@ static const struct config_key keys[] = {
 	    "Empty: where cgroup2 is mounted."),
 	KEY("admin_group", CONFIG_NAME, 0, 32, "tendril", admin_group,
 	    "Members may use the admin socket, as root may. Ignored if there is no such group."),
-	KEY("observer_user", CONFIG_NAME, 0, 32, "tendril", observer_user,
+	KEY("observer_user", CONFIG_NAME, 0, 32, "tendril-observer", observer_user,
 	    "User that tendril-observer runs as. Ignored if there is no such user."),
 	KEY("ipam.ipv4", CONFIG_PREFIX, 4, 0, "10.244.0.0/24", ipv4,
 	    "Addresses for pods of this node. Empty: no IPv4."),
