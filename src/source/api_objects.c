@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api_objects.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "model/object.h"
+#include "source/text_file.h"
+
+#define TEMPORARY_PREFIX ".new-"
+#define NAME_SHOWN_MAX   120 /* of a name too long for a file's name; a hash tells the rest apart */
+
+struct api_objects {
+	struct store *store;
+	char *dir;
+	int dir_fd;
+};
+
+/* FNV-1a, 64 bits (RFC draft-eastlake-fnv). */
+static uint64_t hash_name(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
+	return hash;
+}
+
+/* Names have no '_' and no '/': what is between underscores cannot be mistaken. */
+static void file_name(enum object_kind kind, const char *namespace, const char *name,
+		      char buf[static NAME_MAX + 1])
+{
+	int n = snprintf(buf, NAME_MAX + 1, "%s_%s_%s.yaml", object_kind_name(kind),
+			 namespace ? namespace : "", name);
+
+	if (n <= NAME_MAX)
+		return;
+	snprintf(buf, NAME_MAX + 1, "%s_%s_%.*s_%016llx.yaml", object_kind_name(kind),
+		 namespace ? namespace : "", NAME_SHOWN_MAX, name,
+		 (unsigned long long)hash_name(name));
+}
+
+static void change_file_name(const struct store_change *change, char buf[static NAME_MAX + 1])
+{
+	if (change->object)
+		file_name(change->object->kind, change->object->namespace, change->object->name,
+			  buf);
+	else
+		file_name(change->kind, change->namespace, change->name, buf);
+}
+
+static void temporary_name(size_t index, char buf[static 64])
+{
+	snprintf(buf, 64, TEMPORARY_PREFIX "%zu", index);
+}
+
+static DIR *list_dir(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int remove_leftovers(int dir_fd)
+{
+	_cleanup_(closedirp) DIR *dir = list_dir(dir_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir)))
+		if (!strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)))
+			unlinkat(dir_fd, entry->d_name, 0);
+	return 0;
+}
+
+int api_objects_open(const char *dir, struct store *store, struct api_objects **ret)
+{
+	_cleanup_(api_objects_freep) struct api_objects *objects = calloc(1, sizeof(*objects));
+	int r;
+
+	if (!objects)
+		return -ENOMEM;
+	objects->dir_fd = -1;
+	objects->store = store;
+	objects->dir = strdup(dir);
+	if (!objects->dir)
+		return -ENOMEM;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	objects->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (objects->dir_fd < 0)
+		return -errno;
+	r = remove_leftovers(objects->dir_fd);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(objects);
+	return 0;
+}
+
+void api_objects_free(struct api_objects *objects)
+{
+	if (!objects)
+		return;
+	if (objects->dir_fd >= 0)
+		close(objects->dir_fd);
+	free(objects->dir);
+	free(objects);
+}
+
+static int load_file(struct api_objects *objects, const char *name, struct object **ret,
+		     struct diag *diag)
+{
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	_cleanup_free_ char *text = NULL;
+	char shown[PATH_MAX], want[NAME_MAX + 1];
+	struct object_parse_options options = { .file = shown, .from_api = true };
+	size_t length;
+	int r;
+
+	snprintf(shown, sizeof(shown), "%s/%s", objects->dir, name);
+	r = text_file_read(objects->dir_fd, name, shown, &text, &length, NULL, diag);
+	if (r < 0)
+		return r;
+	r = object_parse(text, length, &options, &list, diag);
+	if (r < 0)
+		return r;
+	if (list->count != 1)
+		return diag_set(diag, shown, 0, "found %zu objects, expected one", list->count);
+	file_name(list->items[0]->kind, list->items[0]->namespace, list->items[0]->name, want);
+	if (strcmp(want, name))
+		return diag_set(diag, shown, list->items[0]->line,
+				"found the object of another file, expected it in %s", want);
+	*ret = object_ref(list->items[0]);
+	return 0;
+}
+
+struct loading {
+	struct store_change *changes;
+	size_t count, capacity;
+};
+
+static void loading_clear(struct loading *loading)
+{
+	for (size_t i = 0; i < loading->count; i++)
+		object_unref(loading->changes[i].object);
+	free(loading->changes);
+}
+
+static int loading_add(struct loading *loading, struct object *object)
+{
+	if (loading->count == loading->capacity) {
+		size_t capacity = loading->capacity ? loading->capacity * 2 : 16;
+		struct store_change *changes =
+			reallocarray(loading->changes, capacity, sizeof(*changes));
+
+		if (!changes)
+			return -ENOMEM;
+		loading->changes = changes;
+		loading->capacity = capacity;
+	}
+	loading->changes[loading->count++] =
+		(struct store_change){ .origin = STORE_API, .object = object };
+	return 0;
+}
+
+static bool is_object_file(const char *name)
+{
+	size_t length = strlen(name);
+
+	return name[0] != '.' && length > 5 && !strcmp(name + length - 5, ".yaml");
+}
+
+int api_objects_load(struct api_objects *objects,
+		     void (*broken)(const char *file, const struct diag *diag, void *data),
+		     void *data, struct diag *diag)
+{
+	_cleanup_(loading_clear) struct loading loading = { 0 };
+	_cleanup_(closedirp) DIR *dir = list_dir(objects->dir_fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		_cleanup_(object_unrefp) struct object *object = NULL;
+		struct diag found = { 0 };
+		int r;
+
+		if (!is_object_file(entry->d_name))
+			continue;
+		r = load_file(objects, entry->d_name, &object, &found);
+		if (r == -ENOMEM)
+			return r;
+		if (r < 0) {
+			if (broken)
+				broken(entry->d_name, &found, data);
+			continue;
+		}
+		r = loading_add(&loading, object);
+		if (r < 0)
+			return r;
+		take_ptr(object);
+	}
+	return store_commit(objects->store, loading.changes, loading.count, diag);
+}
+
+static int disk_error(struct api_objects *objects, const struct store_change *change, int error,
+		      const char *consequence, struct diag *diag)
+{
+	char name[NAME_MAX + 1];
+
+	change_file_name(change, name);
+	diag_set(diag, NULL, 0, "found %s/%s cannot be kept (%s): %s, expected a disk that writes",
+		 objects->dir, name, strerror(-error), consequence);
+	return error;
+}
+
+static void remove_temporaries(struct api_objects *objects, size_t count)
+{
+	char temporary[64];
+
+	for (size_t i = 0; i < count; i++) {
+		temporary_name(i, temporary);
+		unlinkat(objects->dir_fd, temporary, 0);
+	}
+}
+
+static int write_temporaries(struct api_objects *objects, const struct store_change *changes,
+			     size_t count, struct diag *diag)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct object *object = changes[i].object;
+		char temporary[64];
+		int r;
+
+		assert(changes[i].origin == STORE_API);
+		if (!object)
+			continue;
+		temporary_name(i, temporary);
+		r = text_file_write(objects->dir_fd, temporary, object->text, strlen(object->text));
+		if (r < 0) {
+			remove_temporaries(objects, count);
+			return disk_error(objects, &changes[i], r, "nothing has changed", diag);
+		}
+	}
+	return 0;
+}
+
+static int move_into_place(struct api_objects *objects, const struct store_change *change,
+			   size_t index)
+{
+	char temporary[64], name[NAME_MAX + 1];
+
+	change_file_name(change, name);
+	if (!change->object)
+		return unlinkat(objects->dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+	temporary_name(index, temporary);
+	return renameat(objects->dir_fd, temporary, objects->dir_fd, name) < 0 ? -errno : 0;
+}
+
+int api_objects_commit(struct api_objects *objects, const struct store_change *changes,
+		       size_t count, struct diag *diag)
+{
+	static const char in_force[] = "the change is in force, but may not survive a restart";
+	int r = write_temporaries(objects, changes, count, diag);
+
+	if (r < 0)
+		return r;
+	r = store_commit(objects->store, changes, count, diag);
+	if (r < 0) {
+		remove_temporaries(objects, count);
+		return r;
+	}
+	for (size_t i = 0; i < count; i++) {
+		r = move_into_place(objects, &changes[i], i);
+		if (r < 0) {
+			remove_temporaries(objects, count);
+			return disk_error(objects, &changes[i], r, in_force, diag);
+		}
+	}
+	if (count && fsync(objects->dir_fd) < 0)
+		return disk_error(objects, &changes[0], -errno, in_force, diag);
+	return 0;
+}

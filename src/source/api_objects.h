@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api_objects: objects applied through the API, kept one file each so that they survive a reboot.
+ *
+ * In: changes of origin STORE_API    Out: the same changes in the store, and files
+ * Owns: the directory's files named KIND_NAMESPACE_NAME.yaml and .new-*    Thread: main loop; blocks
+ * on the disk until what was written is there to stay
+ *
+ * A file is the object's own text. It is written beside its place, synced, renamed, and the
+ * directory synced, before the caller may answer. A file that does not parse, or whose name is not
+ * its object's, is reported and left alone. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/diag.h"
+#include "store/store.h"
+
+struct api_objects;
+/* Makes the directory (mode 0700; its parent must exist) if it is not there, and removes what an
+ * interrupted write left. -errno. */
+int api_objects_open(const char *dir, struct store *store, struct api_objects **ret);
+void api_objects_free(struct api_objects *objects);
+DEFINE_FREEP(api_objects);
+
+/* Puts every kept object into the store in one commit. Call it before files are read: the store
+ * refuses API objects that a file already holds. broken (may be NULL) is called for each file that
+ * is left alone. -EINVAL with diag set (from the store), -errno. */
+int api_objects_load(struct api_objects *objects,
+		     void (*broken)(const char *file, const struct diag *diag, void *data),
+		     void *data, struct diag *diag);
+
+/* store_commit() of changes that must all be of origin STORE_API, made durable: 0 means they are in
+ * force and on the disk. On failure neither store nor files have changed: -EINVAL with diag set if
+ * refused, else -errno of the disk, with diag set too. The one exception is a disk that fails in
+ * the middle of renaming: the store is in force, the files partly so, and the error says it. */
+int api_objects_commit(struct api_objects *objects, const struct store_change *changes,
+		       size_t count, struct diag *diag);

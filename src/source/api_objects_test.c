@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "source/api_objects.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/util.h"
+
+struct fixture {
+	char dir[80];
+	struct store *store;
+	struct api_objects *objects;
+	struct diag diag;
+	char broken[512];
+};
+
+static void note_broken(const char *file, const struct diag *diag, void *data)
+{
+	struct fixture *fixture = data;
+
+	strcat(strcat(fixture->broken, file), " ");
+	assert_true(diag_is_set(diag));
+}
+
+/* The agent starts: nothing in memory, what there is on the disk. */
+static void restart(struct fixture *fixture)
+{
+	api_objects_free(fixture->objects);
+	store_free(fixture->store);
+	fixture->broken[0] = '\0';
+	assert_int_equal(store_new(&fixture->store), 0);
+	assert_int_equal(api_objects_open(fixture->dir, fixture->store, &fixture->objects), 0);
+	assert_int_equal(api_objects_load(fixture->objects, note_broken, fixture, &fixture->diag),
+			 0);
+}
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_non_null(fixture);
+	strcpy(fixture->dir, "/tmp/tendril-api-XXXXXX");
+	assert_non_null(mkdtemp(fixture->dir));
+	strcat(fixture->dir, "/objects");
+	restart(fixture);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	char command[128];
+
+	api_objects_free(fixture->objects);
+	store_free(fixture->store);
+	snprintf(command, sizeof(command), "rm -rf '%s/..'/*; rmdir '%.*s'", fixture->dir,
+		 (int)(strlen(fixture->dir) - strlen("/objects")), fixture->dir);
+	assert_int_equal(system(command), 0);
+	free(fixture);
+	return 0;
+}
+
+static int apply(struct fixture *fixture, const char *text)
+{
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	struct object_parse_options options = { .file = "given.yaml", .from_api = true };
+	struct store_change changes[8] = { 0 };
+
+	assert_int_equal(object_parse(text, strlen(text), &options, &list, &fixture->diag), 0);
+	assert_true(list->count <= ARRAY_SIZE(changes));
+	for (size_t i = 0; i < list->count; i++)
+		changes[i] = (struct store_change){ .origin = STORE_API, .object = list->items[i] };
+	return api_objects_commit(fixture->objects, changes, list->count, &fixture->diag);
+}
+
+static int delete_pod(struct fixture *fixture, const char *name)
+{
+	struct store_change change = {
+		.origin = STORE_API, .kind = OBJECT_POD, .namespace = "default", .name = name
+	};
+
+	return api_objects_commit(fixture->objects, &change, 1, &fixture->diag);
+}
+
+static unsigned int count_files(const struct fixture *fixture)
+{
+	char command[160];
+	unsigned int count = 0;
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "ls -A '%s' | wc -l", fixture->dir);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%u", &count), 1);
+	pclose(pipe);
+	return count;
+}
+
+static void put_file(const struct fixture *fixture, const char *name, const char *text)
+{
+	char path[256];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", fixture->dir, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+#define POD(name) "apiVersion: v1\nkind: Pod\nmetadata: {name: \"" name "\", labels: {a: b}}\n"
+
+static void what_was_applied_survives_a_restart(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct object *pod;
+
+	assert_int_equal(apply(fixture, POD("x") "---\n" POD("y")), 0);
+	restart(fixture);
+	assert_int_equal(store_count(fixture->store, OBJECT_POD), 2);
+	pod = store_get_from(fixture->store, STORE_API, OBJECT_POD, "default", "x");
+	assert_non_null(pod);
+	assert_null(pod->file);
+	assert_string_equal(labels_get(pod->labels, "k8s", "a"), "b");
+	assert_string_equal(fixture->broken, "");
+}
+
+static void what_was_deleted_stays_deleted(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(apply(fixture, POD("x")), 0);
+	assert_int_equal(delete_pod(fixture, "x"), 0);
+	assert_int_equal(delete_pod(fixture, "never-there"), 0);
+	assert_int_equal(count_files(fixture), 0);
+	restart(fixture);
+	assert_int_equal(store_count(fixture->store, OBJECT_POD), 0);
+}
+
+static void a_refused_change_leaves_no_file(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(apply(fixture, POD("x") "---\n" POD("x")), -EINVAL);
+	assert_int_equal(count_files(fixture), 0);
+	assert_int_equal(store_count(fixture->store, OBJECT_POD), 0);
+}
+
+static void a_broken_file_is_reported_and_left_alone(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(apply(fixture, POD("x")), 0);
+	put_file(fixture, "Pod_default_y.yaml", "kind: [");
+	put_file(fixture, "Pod_default_z.yaml", POD("other"));
+	restart(fixture);
+	assert_non_null(strstr(fixture->broken, "Pod_default_y.yaml"));
+	assert_non_null(strstr(fixture->broken, "Pod_default_z.yaml"));
+	assert_int_equal(store_count(fixture->store, OBJECT_POD), 1);
+	assert_int_equal(count_files(fixture), 3);
+}
+
+static void what_an_interrupted_write_left_is_removed(void **state)
+{
+	struct fixture *fixture = *state;
+
+	put_file(fixture, ".new-0", POD("x"));
+	restart(fixture);
+	assert_int_equal(count_files(fixture), 0);
+	assert_int_equal(store_count(fixture->store, OBJECT_POD), 0);
+}
+
+/* Two names that differ only beyond what a file's name can hold. */
+static void names_longer_than_a_files_name_keep_apart(void **state)
+{
+	struct fixture *fixture = *state;
+	char head[260], text[1200];
+
+	memset(head, 'a', 252);
+	head[252] = '\0';
+	snprintf(text, sizeof(text),
+		 "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\n"
+		 "metadata: {name: %sb}\nspec: {endpointSelector: {}}\n---\n"
+		 "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\n"
+		 "metadata: {name: %sc}\nspec: {endpointSelector: {}}\n",
+		 head, head);
+	assert_int_equal(apply(fixture, text), 0);
+	restart(fixture);
+	assert_int_equal(store_count(fixture->store, OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY), 2);
+	assert_string_equal(fixture->broken, "");
+}
+
+static void nothing_changes_when_the_disk_does_not_write(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[128];
+
+	/* A directory stands where the new file would be written. */
+	snprintf(path, sizeof(path), "%s/.new-1", fixture->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_true(apply(fixture, POD("x") "---\n" POD("y")) < 0);
+	assert_non_null(strstr(fixture->diag.text, "nothing has changed"));
+	assert_int_equal(store_count(fixture->store, OBJECT_POD), 0);
+	assert_int_equal(count_files(fixture), 1);
+}
+
+#define API_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		API_TEST(what_was_applied_survives_a_restart),
+		API_TEST(what_was_deleted_stays_deleted),
+		API_TEST(a_refused_change_leaves_no_file),
+		API_TEST(a_broken_file_is_reported_and_left_alone),
+		API_TEST(what_an_interrupted_write_left_is_removed),
+		API_TEST(names_longer_than_a_files_name_keep_apart),
+		API_TEST(nothing_changes_when_the_disk_does_not_write),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files: the objects in a directory's *.yaml files, watched live.
+ *
+ * In: a directory    Out: objects of origin STORE_FILE in the store, problems for the status
+ * Owns: its watch and timers on the loop    Thread: main loop; reads files there
+ *
+ * A change is noticed by inotify, and within FILES_RESCAN_MS without it (files behind symlinks, a
+ * directory that was replaced), and read once the directory has been quiet for FILES_QUIET_MS. All
+ * files that changed go to the store in one commit: a file's objects replace its previous ones; a
+ * broken file's previous ones stay in force; a removed file's go. A directory that cannot be listed
+ * is a problem, not an empty one. Names that begin with a dot are not read. */
+#pragma once
+
+#include <stddef.h>
+
+#include <uv.h>
+
+#include "base/cleanup.h"
+#include "base/diag.h"
+#include "store/store.h"
+
+#define FILES_QUIET_MS  50
+#define FILES_RESCAN_MS 5000
+
+struct files;
+/* Reads what is there and commits it before it returns. The directory is made (0755) if its parent
+ * exists. A broken file is a problem, not a failure. -errno. */
+int files_new(uv_loop_t *loop, const char *dir, struct store *store, struct files **ret);
+/* Stops watching; what the store holds stays. The loop must run once more to close the handles. */
+void files_free(struct files *files);
+DEFINE_FREEP(files);
+
+/* Each file that is not in force as it stands, and the directory (name ".") if it cannot be read. */
+void files_for_each_problem(const struct files *files,
+			    void (*fn)(const char *name, const struct diag *problem, void *data),
+			    void *data);
+size_t files_problem_count(const struct files *files);
