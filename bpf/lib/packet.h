@@ -132,6 +132,7 @@ static __always_inline int td_packet_ports(struct __sk_buff *skb, struct td_pack
 		td_packet_set_conn_icmp(pkt, type_code >> 8, words[2]);
 		return TD_GO;
 	}
+	pkt->conn.kind = TD_KEY_PORTS;
 	pkt->conn.port[inside] = words[0];
 	pkt->conn.port[!inside] = words[1];
 	if (!inside && pkt->conn.protocol == IPPROTO_UDP && bpf_ntohs(words[2]) < 8 &&

@@ -149,6 +149,9 @@ static __always_inline int td_slow_from_pod(struct __sk_buff *skb)
 		return td_drop(skb, s, reason);
 	if (!s->pkt.version)
 		return TD_NEXT; /* ARP */
+	/* A pod is no router: it may complain about its own connections only. */
+	if (s->pkt.related && !td_addr_equal(&s->pkt.conn.addr[0], &s->pkt.addr[0]))
+		td_packet_unrelate(&s->pkt);
 	reason = td_admit(skb, s);
 	if (reason)
 		return td_refuse(skb, s, reason, TD_BACK_TO_POD);

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames as they should not be: spoofed, cut, cut up, wrapped, random. */
+#include "suite.h"
+
+#include <stdlib.h>
+
+#define RANDOM_FRAMES 1000000
+
+/* Recent kernels run no program on a frame that is cut within its IP header. */
+static size_t shortest(const uint8_t *frame)
+{
+	uint16_t proto = frame[12] << 8 | frame[13];
+
+	return proto == 0x0800 ? 34 : proto == 0x86dd ? 54 : 15;
+}
+
+static void pods_speak_only_as_themselves(void **state)
+{
+	static const struct {
+		const char *name;
+		struct packet packet;
+		uint8_t reason;
+	} rows[] = {
+		{ "another pod's address",
+		  { .src = "10.0.0.2", .dst = NODE },
+		  TD_DROP_INVALID_SOURCE_IP },
+		{ "the node's address",
+		  { .src = NODE, .dst = "10.0.0.2" },
+		  TD_DROP_INVALID_SOURCE_IP },
+		{ "an address from outside",
+		  { .src = OUTSIDE6, .dst = "fd00::2" },
+		  TD_DROP_INVALID_SOURCE_IP },
+		{ "a link-local address",
+		  { .src = "fe80::5", .dst = "fd00::2" },
+		  TD_DROP_INVALID_SOURCE_IP },
+		{ "no address",
+		  { .src = "0.0.0.0",
+		    .dst = "255.255.255.255",
+		    .protocol = IPPROTO_UDP,
+		    .sport = 68,
+		    .dport = 67 },
+		  TD_DROP_INVALID_SOURCE_IP },
+		{ "another MAC",
+		  { .src = "10.0.0.1", .dst = "10.0.0.2", .src_mac = { 0x0e, 0x54, 0, 0, 0, 9 } },
+		  TD_DROP_INVALID_SOURCE_MAC },
+		{ "a v4-mapped address",
+		  { .src = "::ffff:10.0.0.1", .dst = "::ffff:10.0.0.2" },
+		  TD_DROP_INVALID_PACKET_DROPPED },
+		{ "a router's advertisement",
+		  { .src = "fd00::1",
+		    .dst = "ff02::1",
+		    .protocol = IPPROTO_ICMPV6,
+		    .icmp_type = 134 },
+		  TD_DROP_FORBIDDEN_ICMPV6_MESSAGE },
+		{ "a solicitation that would be routed",
+		  { .src = "fd00::1",
+		    .dst = OUTSIDE6,
+		    .protocol = IPPROTO_ICMPV6,
+		    .icmp_type = 135,
+		    .ttl = 255 },
+		  TD_DROP_FORBIDDEN_ICMPV6_MESSAGE },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct world *world = suite_world(NULL);
+
+		if (world_from_pod(world, 1, &rows[i].packet) != SHOT ||
+		    world_drops(world, rows[i].reason, TD_EGRESS) != 1)
+			fail_msg("%s passed, or was dropped for another reason", rows[i].name);
+	}
+}
+
+/* The source is verified by the device even when a connection of the spoofed pod exists. */
+static void established_connection_is_not_a_disguise(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet there = { .src = "10.0.0.1", .dst = NODE, .sport = 1, .dport = 2 };
+	const struct packet back = { .src = NODE, .dst = "10.0.0.1", .sport = 2, .dport = 1 };
+	struct packet masked = there;
+
+	assert_int_equal(world_from_pod(world, 1, &there), NEXT);
+	assert_int_equal(world_to_pod(world, 1, &back, 0), NEXT);
+	assert_int_equal(world_from_pod(world, 1, &there), NEXT);
+	assert_int_equal(world_from_pod(world, 2, &there), SHOT);
+	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_EGRESS), 1);
+	memcpy(masked.src_mac, (uint8_t[]){ TD_POD_MAC0, TD_POD_MAC1, 0, 0, 0, 1 }, 6);
+	assert_int_equal(world_from_pod(world, 2, &masked), SHOT);
+	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_MAC, TD_EGRESS), 1);
+}
+
+static void outside_does_not_speak_as_inside(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet as_pod = { .src = "10.0.0.2", .dst = "10.0.0.1" };
+	const struct packet as_node = { .src = NODE, .dst = "10.0.0.1" };
+
+	assert_int_equal(world_from_uplink(world, &as_pod), SHOT);
+	assert_int_equal(world_from_uplink(world, &as_node), SHOT);
+	assert_int_equal(world_to_pod(world, 1, &as_pod, 0), SHOT);
+	assert_int_equal(world_to_pod(world, 1, &as_node, world->uplink), SHOT);
+	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_INGRESS), 4);
+	assert_int_equal(world_to_pod(world, 1, &as_node, 0), NEXT);
+}
+
+static void neighbour_discovery_of_the_link_goes_to_the_stack(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet solicit = { .src = "fe80::5",
+					.dst = "ff02::1:ff00:1",
+					.protocol = IPPROTO_ICMPV6,
+					.icmp_type = 135,
+					.ttl = 255,
+					.payload_len = 16 };
+	uint8_t arp[42] = { [12] = 0x08, [13] = 0x06 };
+
+	assert_int_equal(world_from_pod(world, 1, &solicit), NEXT);
+	memcpy(arp + 6, (uint8_t[]){ TD_POD_MAC0, TD_POD_MAC1, 0, 0, 0, 1 }, 6);
+	assert_int_equal(world_run_frame(world, world->skel->progs.td_from_pod, arp, sizeof(arp),
+					 world->pod[1], 0),
+			 NEXT);
+	arp[11] = 2;
+	assert_int_equal(world_run_frame(world, world->skel->progs.td_from_pod, arp, sizeof(arp),
+					 world->pod[1], 0),
+			 SHOT);
+}
+
+static void extension_headers_are_walked(void **state)
+{
+	struct packet packet = {
+		.src = "fd00::1", .dst = "fd00::2", .sport = 40000, .dport = 81, .flags = TCP_SYN
+	};
+
+	for (unsigned int n = 0; n <= 8; n++) {
+		struct world *world = suite_world(NULL);
+
+		world_class(world, 7, IPPROTO_TCP, 80, 70);
+		world_row(world, 7, 0, TD_PEER_ANY, 20, 0);
+		world_row(world, 7, 70, TD_PEER_ANY, 0, 30);
+		world_subject(world, POD_IDENTITY(1), 1, 7, TD_SUBJECT_ENFORCED);
+		packet.extensions = n;
+		packet.dport = 81;
+		assert_int_equal(world_from_pod(world, 1, &packet), n > 6 ? SHOT : REDIRECT);
+		packet.dport = 80;
+		assert_int_equal(world_from_pod(world, 1, &packet), SHOT);
+		assert_int_equal(world_drops(world, TD_DROP_POLICY_DENY, TD_EGRESS), n > 6 ? 0 : 1);
+		assert_int_equal(
+			world_drops(world, TD_DROP_INVALID_IPV6_EXTENSION_HEADER, TD_EGRESS),
+			n > 6 ? 2 : 0);
+	}
+}
+
+/* Tails have no ports: they follow their head's verdict and never go before it. */
+static void fragments_follow_their_head(void **state)
+{
+	static const char *const ends[][2] = { { "10.0.0.1", "10.0.0.2" },
+					       { "fd00::1", "fd00::2" } };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct world *world = suite_world(NULL);
+		struct packet head = { .src = ends[i][0],
+				       .dst = ends[i][1],
+				       .sport = 40000,
+				       .dport = 80,
+				       .protocol = IPPROTO_UDP,
+				       .payload_len = 64,
+				       .more = true,
+				       .fragment_id = 7 };
+		struct packet tail = head;
+
+		tail.fragment = 72;
+		tail.more = false;
+		assert_int_equal(world_from_pod(world, 1, &tail), SHOT);
+		assert_int_equal(world_drops(world,
+					     TD_DROP_FIRST_LOGICAL_DATAGRAM_FRAGMENT_NOT_FOUND,
+					     TD_EGRESS),
+				 1);
+		assert_int_equal(world_from_pod(world, 1, &head), REDIRECT);
+		assert_int_equal(world_from_pod(world, 1, &tail), REDIRECT);
+		world_subject(world, POD_IDENTITY(1), 1, 9, TD_SUBJECT_ENFORCED);
+		head.fragment_id = tail.fragment_id = 8;
+		head.sport = 40001;
+		assert_int_equal(world_from_pod(world, 1, &head), SHOT);
+		assert_int_equal(world_from_pod(world, 1, &tail), SHOT);
+	}
+}
+
+/* Errors pass with the connection they are about, and only with it. */
+static void icmp_errors_go_with_their_connection(void **state)
+{
+	static const struct {
+		const char *one, *two;
+		uint8_t protocol;
+		uint8_t type;
+	} rows[] = {
+		{ "10.0.0.1", "10.0.0.2", IPPROTO_ICMP, 3 },
+		{ "fd00::1", "fd00::2", IPPROTO_ICMPV6, 1 },
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct world *world = suite_world(NULL);
+		struct packet datagram = { .src = rows[i].one,
+					   .dst = rows[i].two,
+					   .sport = 40000,
+					   .dport = 80,
+					   .protocol = IPPROTO_UDP,
+					   .payload_len = 4 };
+		const struct packet error = { .src = rows[i].two,
+					      .dst = rows[i].one,
+					      .protocol = rows[i].protocol,
+					      .icmp_type = rows[i].type,
+					      .inner = &datagram };
+		struct packet other = error;
+
+		world_subject(world, POD_IDENTITY(1), 9, 1, TD_SUBJECT_ENFORCED);
+		assert_int_equal(world_from_pod(world, 2, &error), SHOT);
+		assert_int_equal(world_from_pod(world, 1, &datagram), REDIRECT);
+		assert_int_equal(world_from_pod(world, 2, &error), REDIRECT);
+		assert_int_equal(world_event(world, TD_EVENT_TRACE)->reason, TD_REASON_RELATED);
+		/* About another connection, or sent to someone who did not send the packet. */
+		datagram.dport = 81;
+		assert_int_equal(world_from_pod(world, 2, &error), SHOT);
+		datagram.dport = 80;
+		other.dst = i ? NODE6 : NODE;
+		world_subject(world, POD_IDENTITY(2), 1, 9, TD_SUBJECT_ENFORCED);
+		assert_int_equal(world_from_pod(world, 2, &other), SHOT);
+	}
+}
+
+/* Every length of a good frame but the whole one, through every program. */
+static void cut_frames_are_dropped_or_left_to_the_stack(void **state)
+{
+	static const struct packet packets[] = {
+		{ .src = "10.0.0.1", .dst = "10.0.0.2", .sport = 1, .dport = 2 },
+		{ .src = "fd00::1", .dst = "fd00::2", .sport = 1, .dport = 2 },
+		{ .src = "10.0.0.1", .dst = "10.0.0.2", .protocol = IPPROTO_UDP },
+		{ .src = "fd00::1",
+		  .dst = "fd00::2",
+		  .protocol = IPPROTO_ICMPV6,
+		  .icmp_type = 128 },
+		{ .src = "fd00::1", .dst = "fd00::2", .extensions = 3 },
+	};
+	struct world *world = suite_world(NULL);
+
+	for (size_t i = 0; i < sizeof(packets) / sizeof(packets[0]); i++) {
+		struct packet packet = packets[i];
+		uint8_t frame[PACKET_MAX];
+		size_t len;
+
+		memcpy(packet.src_mac, (uint8_t[]){ TD_POD_MAC0, TD_POD_MAC1, 0, 0, 0, 1 }, 6);
+		len = packet_build(&packet, frame);
+		for (size_t cut = shortest(frame); cut < len; cut++)
+			assert_int_equal(world_run_frame(world, world->skel->progs.td_from_pod,
+							 frame, cut, world->pod[1], 0),
+					 SHOT);
+		assert_int_equal(world_run_frame(world, world->skel->progs.td_from_pod, frame, len,
+						 world->pod[1], 0),
+				 REDIRECT);
+	}
+}
+
+static uint64_t random_state = 88172645463325252ull;
+
+/* xorshift64 (Marsaglia): the same frames in every run. */
+static uint64_t random_next(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+/* A frame that gets past the first checks: a real one, or the head of one, with bytes changed. */
+static size_t random_frame(uint8_t *frame)
+{
+	static const char *const v4[] = { "10.0.0.1", "10.0.0.2", NODE, OUTSIDE };
+	static const char *const v6[] = { "fd00::1", "fd00::2", NODE6, OUTSIDE6 };
+	static const uint8_t protocols[] = { IPPROTO_TCP,    IPPROTO_UDP,  IPPROTO_ICMP,
+					     IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_GRE };
+	uint64_t r = random_next();
+	const char *const *addresses = r & 1 ? v6 : v4;
+	const struct packet inner = { .src = addresses[r >> 1 & 3],
+				      .dst = addresses[r >> 3 & 3],
+				      .sport = r >> 5 & 3,
+				      .dport = r >> 7 & 3 };
+	const struct packet packet = {
+		.src = addresses[r >> 9 & 3],
+		.dst = addresses[r >> 11 & 3],
+		.src_mac = { TD_POD_MAC0, TD_POD_MAC1, 0, 0, 0, 1 },
+		.protocol = protocols[(r >> 13 & 7) % 6],
+		.sport = r >> 16 & 3,
+		.dport = r >> 18 & 3,
+		.flags = r >> 20 & 0x1f,
+		.icmp_type = r >> 25 & 15,
+		.inner = r >> 29 & 1 ? &inner : NULL,
+		.extensions = r >> 30 & 3,
+		.fragment_id = r >> 32 & 1,
+		.fragment = r >> 33 & 1 ? 8 : 0,
+		.more = r >> 34 & 1,
+		.payload_len = r >> 35 & 63,
+	};
+	size_t len = packet_build(&packet, frame);
+
+	for (uint64_t n = r >> 41 & 3; n; n--) {
+		uint64_t change = random_next();
+
+		frame[12 + change % (len - 12)] = change >> 32;
+	}
+	if ((r >> 43 & 3) == 0)
+		len = shortest(frame) + random_next() % (len - 33);
+	return len < shortest(frame) ? shortest(frame) : len;
+}
+
+/* Nothing is allowed: whatever comes, no program may hand it to a pod. What is not for a pod may
+ * only pass untouched, and only on an uplink. */
+static void random_frames_never_pass_a_denial(void **state)
+{
+	struct td_load_config load = world_load_config();
+	struct world *world;
+	uint8_t frame[PACKET_MAX];
+
+	load.drop_report_interval = TD_TICKS(3600);
+	world = suite_world(&load);
+	world_subject(world, POD_IDENTITY(1), 9, 9, TD_SUBJECT_ENFORCED);
+	world_subject(world, POD_IDENTITY(2), 9, 9, TD_SUBJECT_ENFORCED);
+	world_row(world, 9, 0, TD_PEER_ANY, 0, 30);
+	world_masquerade(world, NODE, NODE6);
+	for (size_t i = 0; i < RANDOM_FRAMES; i++) {
+		size_t len = random_frame(frame);
+		int ret;
+
+		switch (i & 3) {
+		case 0:
+		case 1:
+			ret = world_run_frame(world, world->skel->progs.td_from_pod, frame, len,
+					      world->pod[1], 0);
+			/* ARP and solicitations may go to the stack. */
+			if (ret == SHOT || (ret == NEXT && (frame[12] != 8 || frame[13] != 0)))
+				break;
+			fail_msg("frame %zu left the pod: %d", i, ret);
+			break;
+		case 2:
+			ret = world_run_frame(world, world->skel->progs.td_to_pod, frame, len,
+					      world->pod[1], world->uplink);
+			if (ret != SHOT && !(frame[12] == 8 && frame[13] == 6))
+				fail_msg("frame %zu reached the pod: %d", i, ret);
+			break;
+		default:
+			ret = world_run_frame(world, world->skel->progs.td_from_uplink, frame, len,
+					      world->uplink, 0);
+			if (ret == REDIRECT)
+				fail_msg("frame %zu reached a pod", i);
+			if (ret == NEXT)
+				assert_memory_equal(world->frame, frame, len);
+		}
+		for (size_t e = 0; e < world->event_count; e++) {
+			assert_in_range(world->events[e].kind, TD_EVENT_TRACE, TD_EVENT_DNS);
+			assert_int_not_equal(world->events[e].kind, TD_EVENT_TRACE);
+		}
+	}
+	assert_int_equal(world_stat(world, TD_STAT_CT_CREATED), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pods_speak_only_as_themselves),
+		cmocka_unit_test(established_connection_is_not_a_disguise),
+		cmocka_unit_test(outside_does_not_speak_as_inside),
+		cmocka_unit_test(neighbour_discovery_of_the_link_goes_to_the_stack),
+		cmocka_unit_test(extension_headers_are_walked),
+		cmocka_unit_test(fragments_follow_their_head),
+		cmocka_unit_test(icmp_errors_go_with_their_connection),
+		cmocka_unit_test(cut_frames_are_dropped_or_left_to_the_stack),
+		cmocka_unit_test(random_frames_never_pass_a_denial),
+	};
+
+	return suite_run("frame", tests, sizeof(tests) / sizeof(tests[0]));
+}
