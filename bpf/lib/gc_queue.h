@@ -11,12 +11,14 @@ struct {
 	__type(value, struct td_gc_item);
 } td_ct_gc TD_MAP;
 
-/* value[0]; queued follows the length of the queue, from all CPUs. */
 struct td_gc_state {
 	struct bpf_timer timer;
-	__u64 queued;
+	__u64 queued;  /* follows the length of the queue, from all CPUs */
+	__u64 left;    /* visits to go in this round: of the timer alone, as the rest */
+	__u32 burst;   /* visits per tick of the timer, the same for a whole round */
+	__u32 hurried; /* the timer's ticks are short in this round */
 };
-TD_SIZE(struct td_gc_state, 24);
+TD_SIZE(struct td_gc_state, 40);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -17,26 +17,40 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define CLOCK_MONOTONIC 1
 #endif
 
+/* A round visits what was queued at its beginning, evenly over TD_GC_ROUND. */
+static __always_inline void td_gc_begin_round(struct td_gc_state *state)
+{
+	__s64 queued = state->queued;
+	__u64 burst;
+
+	if (queued < 0) /* the count comes after the push */
+		queued = 0;
+	state->left = queued;
+	state->hurried = queued >= TD_GC_MANY;
+	burst = (__u64)queued / (state->hurried ? 1000 : 100) + 1;
+	state->burst = burst < TD_GC_BURST_MAX ? burst : TD_GC_BURST_MAX;
+}
+
 static int td_gc_tick(void *map, __u32 *key, struct td_gc_state *state)
 {
 	struct td_config *config = td_config_get();
 	struct td_gc_round round = { .now = td_now(), .config_flags = config ? config->flags : 0 };
-	__u64 queued = (__s64)state->queued > 0 ? state->queued : 0; /* counted after the push */
-	bool many = queued >= TD_GC_MANY;
-	__u64 burst = queued / (many ? 1000 : 100) + 1;
 	__u32 visited = TD_STAT_GC_VISITED;
 	__u64 *count;
 
-	if (burst > TD_GC_BURST_MAX)
-		burst = TD_GC_BURST_MAX;
-	bpf_loop(burst, td_gc_visit, &round, 0);
+	if (!state->left)
+		td_gc_begin_round(state);
+	bpf_loop(state->burst, td_gc_visit, &round, 0);
+	state->left = round.visited < state->burst || state->left <= round.visited
+			      ? 0
+			      : state->left - round.visited;
 	if (round.left)
 		__sync_fetch_and_sub(&state->queued, round.left);
 	td_count(TD_STAT_GC_RUNS);
 	count = bpf_map_lookup_elem(&td_stats, &visited);
 	if (count)
 		*count += round.visited;
-	bpf_timer_start(&state->timer, many ? TD_GC_SHORT_NS : TD_GC_LONG_NS, 0);
+	bpf_timer_start(&state->timer, state->hurried ? TD_GC_SHORT_NS : TD_GC_LONG_NS, 0);
 	return 0;
 }
 

@@ -239,6 +239,16 @@ static void size_map(struct bpf_map *map, uint32_t entries)
 		assert_int_equal(bpf_map__set_max_entries(map, entries), 0);
 }
 
+static void take_over(struct net_bpf *skel, const struct td_prev_layout *prev)
+{
+	skel->rodata->prev_layout = *prev;
+	if (!prev->ct_size)
+		return;
+	assert_int_equal(bpf_map__set_value_size(skel->maps.td_ct_prev, prev->ct_size), 0);
+	assert_int_equal(bpf_map__set_value_size(skel->maps.td_ct_new_prev, prev->ct_size), 0);
+	assert_int_equal(bpf_map__set_value_size(skel->maps.td_nat_prev, prev->nat_size), 0);
+}
+
 void world_open(struct world *world, const struct td_load_config *load,
 		const struct world_sizes *sizes)
 {
@@ -251,6 +261,7 @@ void world_open(struct world *world, const struct td_load_config *load,
 		size_map(world->skel->maps.td_ct, sizes->ct);
 		size_map(world->skel->maps.td_ct_new, sizes->ct_new);
 		size_map(world->skel->maps.td_nat, sizes->nat);
+		take_over(world->skel, &sizes->prev);
 	}
 	assert_int_equal(net_bpf__load(world->skel), 0);
 	world->ring = ring_buffer__new(world_map(world, "td_events"), take_event, world, NULL);

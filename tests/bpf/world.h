@@ -59,6 +59,7 @@ struct td_load_config world_load_config(void);
 /* Sizes of maps; 0: as in the object. */
 struct world_sizes {
 	uint32_t ct, ct_new, nat;
+	struct td_prev_layout prev; /* of a build whose tables are taken over */
 };
 
 /* Why tests cannot run here, or NULL. */
