@@ -12,6 +12,7 @@
 #include "flow/record_view.h"
 #include "flow/selector.h"
 #include "flow/to_proto.h"
+#include "wire/proto_field.h"
 
 #define DEFAULT_NAMESPACE "default"
 
@@ -548,14 +549,6 @@ void flow_filter_free(struct flow_filter *filter)
 	free(filter);
 }
 
-static size_t item_size(const ProtobufCFieldDescriptor *descriptor)
-{
-	if (descriptor->type == PROTOBUF_C_TYPE_STRING ||
-	    descriptor->type == PROTOBUF_C_TYPE_MESSAGE)
-		return sizeof(void *);
-	return descriptor->type == PROTOBUF_C_TYPE_UINT64 ? 8 : 4;
-}
-
 static int compile_field(const Flow__FlowFilter *message, const struct field *field,
 			 const char *where, struct diag *diag, struct program *program)
 {
@@ -575,7 +568,7 @@ static int compile_field(const Flow__FlowFilter *message, const struct field *fi
 	condition->field = field;
 	program->count++;
 	for (; condition->count < count; condition->count++) {
-		const void *item = items + condition->count * item_size(descriptor);
+		const void *item = items + condition->count * proto_field_size(descriptor);
 		struct value *value = &condition->values[condition->count];
 		int r = field->parse(item, value, &expected);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/proto_field.h"
+
 /* What is wanted of one message: everything, or of each field NULL (nothing) or its own mask. */
 struct flow_mask {
 	const ProtobufCMessageDescriptor *type; /* NULL: a value, always whole */
@@ -126,25 +128,6 @@ static void clear_list(ProtobufCMessage *message, const ProtobufCFieldDescriptor
 	*count = 0;
 }
 
-static size_t scalar_size(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return 4;
-	}
-}
-
 static void clear_field(ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
 	uint32_t *which = (uint32_t *)((uint8_t *)message + field->quantifier_offset);
@@ -161,7 +144,7 @@ static void clear_field(ProtobufCMessage *message, const ProtobufCFieldDescripto
 	if (field->type == PROTOBUF_C_TYPE_STRING)
 		*(const void **)value = field->default_value;
 	else
-		memset(value, 0, scalar_size(field));
+		memset(value, 0, proto_field_size(field));
 	if (oneof)
 		*which = 0;
 }

@@ -436,6 +436,14 @@ static const Google__Protobuf__Value *struct_get(const Google__Protobuf__Struct 
 	return NULL;
 }
 
+static bool struct_bool(const Google__Protobuf__Struct *object, const char *key)
+{
+	const Google__Protobuf__Value *value = struct_get(object, key);
+
+	return value && value->kind_case == GOOGLE__PROTOBUF__VALUE__KIND_BOOL_VALUE &&
+	       value->bool_value;
+}
+
 static double struct_number(const Google__Protobuf__Struct *object, const char *key)
 {
 	const Google__Protobuf__Value *value = struct_get(object, key);
@@ -467,10 +475,11 @@ void print_flow_extensions(FILE *out, const Flow__Flow *flow)
 	connection = struct_get(object, "connection");
 	if (connection && connection->kind_case == GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE) {
 		counts = connection->struct_value;
-		fprintf(out, " [sent %.0f packets %.0f bytes, received %.0f packets %.0f bytes]",
+		fprintf(out, " [sent %.0f packets %.0f bytes, received %.0f packets %.0f bytes%s]",
 			struct_number(counts, "packets_sent"), struct_number(counts, "bytes_sent"),
 			struct_number(counts, "packets_received"),
-			struct_number(counts, "bytes_received"));
+			struct_number(counts, "bytes_received"),
+			struct_bool(counts, "closed") ? ", closed" : "");
 	}
 	google__protobuf__struct__free_unpacked(object, NULL);
 }

@@ -16,6 +16,7 @@
 #include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/struct.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "wire/proto_field.h"
 
 #define STRUCT_URL "type.googleapis.com/google.protobuf.Struct"
 
@@ -186,26 +187,6 @@ static int format_value(FILE *out, const ProtobufCFieldDescriptor *field, const 
 	return -EINVAL;
 }
 
-static size_t value_size(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return 4;
-	}
-}
-
 static bool value_is_default(const ProtobufCFieldDescriptor *field, const void *value)
 {
 	static const uint8_t zeroes[8];
@@ -220,7 +201,7 @@ static bool value_is_default(const ProtobufCFieldDescriptor *field, const void *
 	case PROTOBUF_C_TYPE_MESSAGE:
 		return !*(void *const *)value;
 	default:
-		return !memcmp(value, zeroes, value_size(field));
+		return !memcmp(value, zeroes, proto_field_size(field));
 	}
 }
 
@@ -253,7 +234,7 @@ static int format_list(FILE *out, const ProtobufCMessage *message,
 
 		if (i)
 			fputc(',', out);
-		r = format_value(out, field, values + i * value_size(field), depth);
+		r = format_value(out, field, values + i * proto_field_size(field), depth);
 		if (r < 0)
 			return r;
 	}

@@ -18,6 +18,7 @@
 #include "google/protobuf/field_mask.pb-c.h"
 #include "google/protobuf/struct.pb-c.h"
 #include "google/protobuf/timestamp.pb-c.h"
+#include "wire/proto_field.h"
 
 #define STRUCT_URL "type.googleapis.com/google.protobuf.Struct"
 #define PATH_MAX_  160
@@ -260,26 +261,6 @@ static int parse_value(struct parser *parser, const json_t *json,
 	return -EINVAL;
 }
 
-static size_t value_size(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_INT64:
-	case PROTOBUF_C_TYPE_SINT64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_UINT64:
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return 8;
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return sizeof(void *);
-	case PROTOBUF_C_TYPE_BYTES:
-		return sizeof(ProtobufCBinaryData);
-	default:
-		return 4;
-	}
-}
-
 /* Grows the list by one element at a time only in its count: the array has room for all from the
  * start, so that what was read so far can be freed with the message. */
 static int parse_list(struct parser *parser, const json_t *json, ProtobufCMessage *message,
@@ -287,7 +268,7 @@ static int parse_list(struct parser *parser, const json_t *json, ProtobufCMessag
 {
 	size_t *count = (size_t *)((uint8_t *)message + field->quantifier_offset);
 	uint8_t **values = (uint8_t **)((uint8_t *)message + field->offset);
-	size_t size = value_size(field);
+	size_t size = proto_field_size(field);
 	const json_t *item;
 	size_t i;
 
