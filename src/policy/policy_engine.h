@@ -70,16 +70,20 @@ int policy_engine_new(struct policy_engine **ret);
 void policy_engine_free(struct policy_engine *engine);
 DEFINE_FREEP(policy_engine);
 
-/* Puts or replaces a policy (any of the three kinds). Takes a reference. -ENOMEM changes nothing. */
+/* Puts or replaces a policy (any of the three kinds). Takes a reference. One that is written the
+ * same in the same place keeps its rules' numbers. -ENOMEM changes nothing. */
 int policy_engine_put_policy(struct policy_engine *engine, struct object *policy);
 void policy_engine_delete_policy(struct policy_engine *engine, enum object_kind kind,
 				 const char *namespace, const char *name);
-/* Adds an identity as peer, and as subject if it is a pod's. Copies. Reserved ones are known. */
+/* Adds an identity as peer, and as subject if it is a pod's. Copies. Reserved ones are known: for
+ * them this does nothing. -ENOMEM changes nothing. */
 int policy_engine_put_identity(struct policy_engine *engine, const struct identity *identity);
 void policy_engine_delete_identity(struct policy_engine *engine, uint32_t number);
 
-/* Brings the tables up to date. changed: subjects whose tables differ from the last call, borrowed
- * until the next call. -ENOMEM: nothing changed, call again. */
+/* Brings the tables up to date. changed: subjects whose tables differ from the last call, by
+ * number, borrowed (their tables too) until the next call; deleted identities are not among them.
+ * Subjects are the pods' identities put, and TD_ID_INIT always. -ENOMEM: nothing changed, call
+ * again. */
 int policy_engine_compile(struct policy_engine *engine, const struct policy_subject **changed,
 			  size_t *changed_count);
 
@@ -112,7 +116,9 @@ struct policy_decision {
 	enum td_match match;
 };
 
-/* The longest prefix's identity; 0 if none. */
+/* The longest prefix's identity; 0 if none. As of the last compile. */
 uint32_t policy_engine_cidr_of(const struct policy_engine *engine, const struct td_addr *addr);
+/* The rule in a row is the first by kind, namespace, name and place in the file among those that
+ * say the same; for CIDRs the one with the longest prefix before that. */
 struct policy_decision policy_verdict(const struct policy_table *table,
 				      const struct policy_query *query);
