@@ -37,7 +37,7 @@ enum object_kind {
 struct named_port {
 	char *name;
 	uint8_t protocol; /* IPPROTO_* */
-	uint16_t port;	  /* host order, 1..65535 */
+	uint16_t port;    /* host order, 1..65535 */
 };
 
 struct pod {
@@ -98,8 +98,8 @@ struct endpoint {
 	uint32_t id; /* 1..65535, unique on the node while it lives */
 	enum endpoint_state state;
 	char *container_id; /* CNI_CONTAINERID, or chosen by `tendril run` */
-	char *ifname;	    /* in the pod */
-	char *netns;	    /* path; may have vanished */
+	char *ifname;       /* in the pod */
+	char *netns;        /* path; may have vanished */
 	uint64_t netns_cookie;
 	char *host_ifname;
 	uint32_t host_ifindex;
@@ -114,7 +114,7 @@ struct object {
 	char *namespace; /* "" for cluster-wide kinds */
 	char *name;
 	struct labels *labels; /* source k8s; never NULL */
-	char *file;	       /* where it was written; NULL: from the API */
+	char *file;            /* where it was written; NULL: from the API */
 	unsigned int line;
 	char *text; /* the document as written (what `tendril get` prints); NULL for endpoints */
 	union {
@@ -157,7 +157,7 @@ DEFINE_FREEP(object_list);
 
 struct object_parse_options {
 	const char *file;      /* for messages, and the objects' file; NULL: "<input>" */
-	bool from_api;	       /* file is for messages only: the objects' stays NULL */
+	bool from_api;         /* file is for messages only: the objects' stays NULL */
 	bool skip_other_kinds; /* list them instead of refusing */
 };
 

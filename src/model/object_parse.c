@@ -14,16 +14,18 @@ struct kind {
 };
 
 static const struct kind kinds[OBJECT_KIND_COUNT] = {
-	[OBJECT_NAMESPACE] = {"v1", read_dns_label, parse_namespace},
-	[OBJECT_NODE] = {"v1", read_dns_subdomain, parse_node},
-	[OBJECT_POD] = {"v1", read_dns_subdomain, parse_pod},
-	[OBJECT_SERVICE] = {"v1", read_dns_label, parse_service},
-	[OBJECT_ENDPOINT_SLICE] = {"discovery.k8s.io/v1", read_dns_subdomain, parse_endpoint_slice},
-	[OBJECT_NETWORK_POLICY] = {"networking.k8s.io/v1", read_dns_subdomain,
-				   parse_network_policy},
-	[OBJECT_CILIUM_NETWORK_POLICY] = {"cilium.io/v2", read_dns_subdomain, parse_cilium_policy},
-	[OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY] = {"cilium.io/v2", read_dns_subdomain,
-						      parse_cilium_policy},
+	[OBJECT_NAMESPACE] = { "v1", read_dns_label, parse_namespace },
+	[OBJECT_NODE] = { "v1", read_dns_subdomain, parse_node },
+	[OBJECT_POD] = { "v1", read_dns_subdomain, parse_pod },
+	[OBJECT_SERVICE] = { "v1", read_dns_label, parse_service },
+	[OBJECT_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", read_dns_subdomain,
+				    parse_endpoint_slice },
+	[OBJECT_NETWORK_POLICY] = { "networking.k8s.io/v1", read_dns_subdomain,
+				    parse_network_policy },
+	[OBJECT_CILIUM_NETWORK_POLICY] = { "cilium.io/v2", read_dns_subdomain,
+					   parse_cilium_policy },
+	[OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY] = { "cilium.io/v2", read_dns_subdomain,
+						       parse_cilium_policy },
 };
 
 struct metadata {
@@ -46,22 +48,22 @@ static int note_node(struct walk *walk, const struct yaml_node *node, void *into
 }
 
 static const struct field metadata_fields[] = {
-	{"name", SHAPE_STRING, note_node, offsetof(struct metadata, name)},
-	{"namespace", SHAPE_STRING, note_node, offsetof(struct metadata, namespace)},
-	{"labels", SHAPE_MAP, note_node, offsetof(struct metadata, labels)},
-	{"annotations", SHAPE_MAP, NULL, 0},
-	{"clusterName", SHAPE_STRING, NULL, 0},
-	{"creationTimestamp", SHAPE_STRING, NULL, 0},
-	{"deletionGracePeriodSeconds", SHAPE_INT, NULL, 0},
-	{"deletionTimestamp", SHAPE_STRING, NULL, 0},
-	{"finalizers", SHAPE_LIST, NULL, 0},
-	{"generateName", SHAPE_STRING, NULL, 0},
-	{"generation", SHAPE_INT, NULL, 0},
-	{"managedFields", SHAPE_LIST, NULL, 0},
-	{"ownerReferences", SHAPE_LIST, NULL, 0},
-	{"resourceVersion", SHAPE_STRING, NULL, 0},
-	{"selfLink", SHAPE_STRING, NULL, 0},
-	{"uid", SHAPE_STRING, NULL, 0},
+	{ "name", SHAPE_STRING, note_node, offsetof(struct metadata, name) },
+	{ "namespace", SHAPE_STRING, note_node, offsetof(struct metadata, namespace) },
+	{ "labels", SHAPE_MAP, note_node, offsetof(struct metadata, labels) },
+	{ "annotations", SHAPE_MAP, NULL, 0 },
+	{ "clusterName", SHAPE_STRING, NULL, 0 },
+	{ "creationTimestamp", SHAPE_STRING, NULL, 0 },
+	{ "deletionGracePeriodSeconds", SHAPE_INT, NULL, 0 },
+	{ "deletionTimestamp", SHAPE_STRING, NULL, 0 },
+	{ "finalizers", SHAPE_LIST, NULL, 0 },
+	{ "generateName", SHAPE_STRING, NULL, 0 },
+	{ "generation", SHAPE_INT, NULL, 0 },
+	{ "managedFields", SHAPE_LIST, NULL, 0 },
+	{ "ownerReferences", SHAPE_LIST, NULL, 0 },
+	{ "resourceVersion", SHAPE_STRING, NULL, 0 },
+	{ "selfLink", SHAPE_STRING, NULL, 0 },
+	{ "uid", SHAPE_STRING, NULL, 0 },
 };
 
 static int read_label(struct walk *walk, const struct yaml_node *key, const struct yaml_node *value,
@@ -95,8 +97,8 @@ static int check_at(struct walk *walk, const char *key, const struct yaml_node *
 		    field_reader read, char **into)
 {
 	const struct path *up = walk->path;
-	struct path metadata = {.up = up, .key = "metadata"};
-	struct path path = {.up = &metadata, .key = key};
+	struct path metadata = { .up = up, .key = "metadata" };
+	struct path path = { .up = &metadata, .key = key };
 	int r;
 
 	walk->path = &path;
@@ -108,8 +110,8 @@ static int check_at(struct walk *walk, const char *key, const struct yaml_node *
 static int read_labels(struct walk *walk, const struct yaml_node *node, struct labels *labels)
 {
 	const struct path *up = walk->path;
-	struct path metadata = {.up = up, .key = "metadata"};
-	struct path path = {.up = &metadata, .key = "labels"};
+	struct path metadata = { .up = up, .key = "metadata" };
+	struct path path = { .up = &metadata, .key = "labels" };
 	int r;
 
 	walk->path = &path;
@@ -121,7 +123,7 @@ static int read_labels(struct walk *walk, const struct yaml_node *node, struct l
 static int read_metadata(struct walk *walk, const struct yaml_node *root, struct metadata *ret)
 {
 	const struct yaml_node *node = node_get(root, "metadata");
-	struct path path = {.up = walk->path, .key = "metadata"};
+	struct path path = { .up = walk->path, .key = "metadata" };
 	int r;
 
 	if (!node || node_is_null(node))
@@ -159,7 +161,7 @@ static int make_object(struct parsing *parsing, const struct yaml_node *root, en
 	_cleanup_(object_unrefp) struct object *object = NULL;
 	_cleanup_free_ char *name = NULL, *namespace = NULL;
 	struct walk *walk = &parsing->walk;
-	struct metadata metadata = {0};
+	struct metadata metadata = { 0 };
 	int r = read_metadata(walk, root, &metadata);
 
 	if (r < 0)
@@ -261,7 +263,7 @@ static int read_items(struct walk *walk, const struct yaml_node *node, void *int
 
 static const struct field list_fields[] = {
 	OBJECT_FIELDS,
-	{"items", SHAPE_LIST, read_items, 0},
+	{ "items", SHAPE_LIST, read_items, 0 },
 };
 
 /* Exact: names are case-sensitive in manifests. */
@@ -319,7 +321,7 @@ static int read_type(struct parsing *parsing, const struct yaml_node *root, stru
 		r = walk_shape(&parsing->walk, kind, SHAPE_STRING);
 	if (r < 0)
 		return r;
-	*ret = (struct type){api_version, kind};
+	*ret = (struct type){ api_version, kind };
 	return 0;
 }
 
@@ -371,8 +373,9 @@ int object_parse(const char *text, size_t len, const struct object_parse_options
 	_cleanup_(document_reader_freep) struct document_reader *reader = NULL;
 	_cleanup_(object_list_freep) struct object_list *list = calloc(1, sizeof(*list));
 	const char *file = options->file ? options->file : "<input>";
-	struct parsing parsing = {
-		.walk = {.file = file, .diag = diag}, .options = options, .list = list};
+	struct parsing parsing = { .walk = { .file = file, .diag = diag },
+				   .options = options,
+				   .list = list };
 	int r;
 
 	if (!list)

@@ -11,9 +11,7 @@
 /* Rows that every kind's table begins with; object_parse.c has read them by then. */
 #define OBJECT_FIELDS                                                                              \
 	{ "apiVersion", SHAPE_STRING, NULL, 0 }, { "kind", SHAPE_STRING, NULL, 0 },                \
-	{                                                                                          \
-		"metadata", SHAPE_MAP, NULL, 0                                                     \
-	}
+		{ "metadata", SHAPE_MAP, NULL, 0 }
 
 /* Quadratic work (sorted insertion, looking for duplicates) stays bounded by this. */
 #define LABELS_MAX 1000
@@ -28,8 +26,8 @@ int parse_cilium_policy(struct walk *walk, const struct yaml_node *root, struct 
 
 /* The two ways of writing selectors. */
 struct selector_dialect {
-	bool sources;		/* keys may begin with "k8s:", "any:", "reserved:" */
-	bool drop_namespace;	/* matchLabels on LABEL_NAMESPACE count as not written */
+	bool sources;           /* keys may begin with "k8s:", "any:", "reserved:" */
+	bool drop_namespace;    /* matchLabels on LABEL_NAMESPACE count as not written */
 	const char *key_prefix; /* put before each key; "" for none */
 };
 
@@ -47,4 +45,5 @@ int read_address(struct walk *walk, const struct yaml_node *node, void *into);
 /* struct prefix *; bare: an address without length is taken as the whole address. */
 int walk_prefix(struct walk *walk, const struct yaml_node *node, bool bare, struct prefix *ret);
 /* One more struct prefix in except; refuses what is not inside `outer` (strictly: or equals it). */
-int walk_except(struct walk *walk, const struct yaml_node *node, bool strictly, struct cidr_rule *rule);
+int walk_except(struct walk *walk, const struct yaml_node *node, bool strictly,
+		struct cidr_rule *rule);

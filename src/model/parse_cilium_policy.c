@@ -131,10 +131,10 @@ static int note_node(struct walk *walk, const struct yaml_node *node, void *into
 }
 
 static const struct field cidr_set_fields[] = {
-	{"cidr", SHAPE_STRING, note_node, offsetof(struct cidr_set, cidr)},
-	{"except", SHAPE_LIST, note_node, offsetof(struct cidr_set, except)},
-	{"cidrGroupRef", SHAPE_REFUSED, NULL, 0},
-	{"cidrGroupSelector", SHAPE_REFUSED, NULL, 0},
+	{ "cidr", SHAPE_STRING, note_node, offsetof(struct cidr_set, cidr) },
+	{ "except", SHAPE_LIST, note_node, offsetof(struct cidr_set, except) },
+	{ "cidrGroupRef", SHAPE_REFUSED, NULL, 0 },
+	{ "cidrGroupSelector", SHAPE_REFUSED, NULL, 0 },
 };
 
 static int read_except(struct walk *walk, const struct yaml_node *node, void *into)
@@ -145,7 +145,7 @@ static int read_except(struct walk *walk, const struct yaml_node *node, void *in
 static int read_cidr_set(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct cilium_reading *reading = into;
-	struct cidr_set set = {0};
+	struct cidr_set set = { 0 };
 	struct cidr_rule *cidr;
 	int r = walk_table(walk, node, cidr_set_fields, &set);
 
@@ -209,43 +209,44 @@ static int read_entities(struct walk *walk, const struct yaml_node *node, void *
 }
 
 /* Rows of the four lists. `from` and `to` say who; the rest is alike. */
-#define PEER_FIELDS(way)                                                                       \
-	{way "Endpoints", SHAPE_LIST, read_endpoints, 0},                                      \
-		{way "Requires", SHAPE_LIST, read_requires, 0},                                \
-		{way "CIDR", SHAPE_LIST, read_cidrs, 0},                                       \
-		{way "CIDRSet", SHAPE_LIST, read_cidr_sets, 0},                                \
-		{way "Entities", SHAPE_LIST, read_entities, 0},                                \
-		{way "Groups", SHAPE_REFUSED, NULL, 0}, {way "Nodes", SHAPE_REFUSED, NULL, 0}, \
-		{"icmps", SHAPE_LIST, read_cilium_icmps, 0}
-#define ALLOW_FIELDS \
-	{"toPorts", SHAPE_LIST, read_cilium_to_ports, 0}, {"authentication", SHAPE_REFUSED, NULL, 0}
+#define PEER_FIELDS(way)                                                                           \
+	{ way "Endpoints", SHAPE_LIST, read_endpoints, 0 },                                        \
+		{ way "Requires", SHAPE_LIST, read_requires, 0 },                                  \
+		{ way "CIDR", SHAPE_LIST, read_cidrs, 0 },                                         \
+		{ way "CIDRSet", SHAPE_LIST, read_cidr_sets, 0 },                                  \
+		{ way "Entities", SHAPE_LIST, read_entities, 0 },                                  \
+		{ way "Groups", SHAPE_REFUSED, NULL, 0 }, { way "Nodes", SHAPE_REFUSED, NULL, 0 }, \
+		{ "icmps", SHAPE_LIST, read_cilium_icmps, 0 }
+#define ALLOW_FIELDS                                                                               \
+	{ "toPorts", SHAPE_LIST, read_cilium_to_ports, 0 },                                        \
+		{ "authentication", SHAPE_REFUSED, NULL, 0 }
 
-static const struct field ingress_fields[] = {PEER_FIELDS("from"), ALLOW_FIELDS};
+static const struct field ingress_fields[] = { PEER_FIELDS("from"), ALLOW_FIELDS };
 static const struct field egress_fields[] = {
 	PEER_FIELDS("to"),
 	ALLOW_FIELDS,
-	{"toServices", SHAPE_REFUSED, NULL, 0},
-	{"toFQDNs", SHAPE_REFUSED, NULL, 0},
+	{ "toServices", SHAPE_REFUSED, NULL, 0 },
+	{ "toFQDNs", SHAPE_REFUSED, NULL, 0 },
 };
 static const struct field ingress_deny_fields[] = {
 	PEER_FIELDS("from"),
-	{"toPorts", SHAPE_LIST, read_cilium_deny_to_ports, 0},
+	{ "toPorts", SHAPE_LIST, read_cilium_deny_to_ports, 0 },
 };
 static const struct field egress_deny_fields[] = {
 	PEER_FIELDS("to"),
-	{"toPorts", SHAPE_LIST, read_cilium_deny_to_ports, 0},
-	{"toServices", SHAPE_REFUSED, NULL, 0},
+	{ "toPorts", SHAPE_LIST, read_cilium_deny_to_ports, 0 },
+	{ "toServices", SHAPE_REFUSED, NULL, 0 },
 };
 
-#define TABLE(table) {table, ARRAY_SIZE(table)}
+#define TABLE(table) { table, ARRAY_SIZE(table) }
 
 static const struct {
 	const struct field *fields;
 	size_t count;
 } rule_tables[2][2] = {
 	/* by td_direction, then by deny */
-	[TD_INGRESS] = {TABLE(ingress_fields), TABLE(ingress_deny_fields)},
-	[TD_EGRESS] = {TABLE(egress_fields), TABLE(egress_deny_fields)},
+	[TD_INGRESS] = { TABLE(ingress_fields), TABLE(ingress_deny_fields) },
+	[TD_EGRESS] = { TABLE(egress_fields), TABLE(egress_deny_fields) },
 };
 
 /* What the rule's parts mean together. */
@@ -323,9 +324,10 @@ static int read_egress_deny(struct walk *walk, const struct yaml_node *node, voi
 }
 
 static const struct field default_deny_fields[] = {
-	{"ingress", SHAPE_BOOL, read_bool,
-	 offsetof(struct cilium_reading, default_deny[TD_INGRESS])},
-	{"egress", SHAPE_BOOL, read_bool, offsetof(struct cilium_reading, default_deny[TD_EGRESS])},
+	{ "ingress", SHAPE_BOOL, read_bool,
+	  offsetof(struct cilium_reading, default_deny[TD_INGRESS]) },
+	{ "egress", SHAPE_BOOL, read_bool,
+	  offsetof(struct cilium_reading, default_deny[TD_EGRESS]) },
 };
 
 static int read_default_deny(struct walk *walk, const struct yaml_node *node, void *into)
@@ -334,9 +336,9 @@ static int read_default_deny(struct walk *walk, const struct yaml_node *node, vo
 }
 
 static const struct field label_fields[] = {
-	{"key", SHAPE_STRING, NULL, 0},
-	{"value", SHAPE_STRING, NULL, 0},
-	{"source", SHAPE_STRING, NULL, 0},
+	{ "key", SHAPE_STRING, NULL, 0 },
+	{ "value", SHAPE_STRING, NULL, 0 },
+	{ "source", SHAPE_STRING, NULL, 0 },
 };
 
 static int check_label(struct walk *walk, const struct yaml_node *node, void *into)
@@ -350,16 +352,16 @@ static int check_labels(struct walk *walk, const struct yaml_node *node, void *i
 }
 
 static const struct field spec_fields[] = {
-	{"endpointSelector", SHAPE_MAP, NULL, 0}, /* read_subject() comes before the rules */
-	{"nodeSelector", SHAPE_REFUSED, NULL, 0},
-	{"ingress", SHAPE_LIST, read_ingress, 0},
-	{"ingressDeny", SHAPE_LIST, read_ingress_deny, 0},
-	{"egress", SHAPE_LIST, read_egress, 0},
-	{"egressDeny", SHAPE_LIST, read_egress_deny, 0},
-	{"enableDefaultDeny", SHAPE_MAP, read_default_deny, 0},
-	{"description", SHAPE_STRING, NULL, 0},
-	{"labels", SHAPE_LIST, check_labels, 0},
-	{"log", SHAPE_REFUSED, NULL, 0},
+	{ "endpointSelector", SHAPE_MAP, NULL, 0 }, /* read_subject() comes before the rules */
+	{ "nodeSelector", SHAPE_REFUSED, NULL, 0 },
+	{ "ingress", SHAPE_LIST, read_ingress, 0 },
+	{ "ingressDeny", SHAPE_LIST, read_ingress_deny, 0 },
+	{ "egress", SHAPE_LIST, read_egress, 0 },
+	{ "egressDeny", SHAPE_LIST, read_egress_deny, 0 },
+	{ "enableDefaultDeny", SHAPE_MAP, read_default_deny, 0 },
+	{ "description", SHAPE_STRING, NULL, 0 },
+	{ "labels", SHAPE_LIST, check_labels, 0 },
+	{ "log", SHAPE_REFUSED, NULL, 0 },
 };
 
 /* Endpoints without an object are reserved:init; the other reserved identities are no endpoints of
@@ -409,7 +411,7 @@ static int read_subject(struct walk *walk, const struct yaml_node *node,
 {
 	const struct yaml_node *selector = node_get(node, "endpointSelector");
 	const struct yaml_node *nodes = node_get(node, "nodeSelector");
-	struct path path = {.up = walk->path, .key = "endpointSelector"};
+	struct path path = { .up = walk->path, .key = "endpointSelector" };
 	int r;
 
 	if (nodes && !node_is_null(nodes)) {
@@ -435,7 +437,8 @@ static int read_spec(struct walk *walk, const struct yaml_node *node, void *into
 
 	if (r < 0)
 		return r;
-	*reading = (struct cilium_reading){.object = reading->object, .default_deny = {true, true}};
+	*reading = (struct cilium_reading){ .object = reading->object,
+					    .default_deny = { true, true } };
 	reading->spec = array_add(&policy->specs, &policy->spec_count);
 	if (!reading->spec)
 		return -ENOMEM;
@@ -457,14 +460,14 @@ static int read_specs(struct walk *walk, const struct yaml_node *node, void *int
 
 static const struct field fields[] = {
 	OBJECT_FIELDS,
-	{"spec", SHAPE_MAP, read_spec, 0},
-	{"specs", SHAPE_LIST, read_specs, 0},
-	{"status", SHAPE_MAP, NULL, 0},
+	{ "spec", SHAPE_MAP, read_spec, 0 },
+	{ "specs", SHAPE_LIST, read_specs, 0 },
+	{ "status", SHAPE_MAP, NULL, 0 },
 };
 
 int parse_cilium_policy(struct walk *walk, const struct yaml_node *root, struct object *object)
 {
-	struct cilium_reading reading = {.object = object};
+	struct cilium_reading reading = { .object = object };
 	int r = walk_table(walk, root, fields, &reading);
 
 	if (r < 0)

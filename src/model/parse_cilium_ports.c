@@ -18,8 +18,8 @@ struct port {
 
 static int read_protocol(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	static const char *const words[] = {"TCP", "UDP", "SCTP", "ANY", NULL};
-	static const uint8_t numbers[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, 0};
+	static const char *const words[] = { "TCP", "UDP", "SCTP", "ANY", NULL };
+	static const uint8_t numbers[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, 0 };
 	unsigned int which;
 	int r;
 
@@ -47,9 +47,9 @@ static int read_end_port(struct walk *walk, const struct yaml_node *node, void *
 }
 
 static const struct field port_fields[] = {
-	{"port", SHAPE_STRING, note_port, 0},
-	{"endPort", SHAPE_INT, read_end_port, 0},
-	{"protocol", SHAPE_STRING, read_protocol, offsetof(struct port, protocol)},
+	{ "port", SHAPE_STRING, note_port, 0 },
+	{ "endPort", SHAPE_INT, read_end_port, 0 },
+	{ "protocol", SHAPE_STRING, read_protocol, offsetof(struct port, protocol) },
 };
 
 static int set_number(struct walk *walk, const struct port *port, struct port_rule *rule)
@@ -87,7 +87,7 @@ static int set_name(struct walk *walk, const struct port *port, struct port_rule
 static int read_one_port(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct cilium_reading *reading = into;
-	struct port port = {0};
+	struct port port = { 0 };
 	struct port_rule *rule;
 	int r = walk_table(walk, node, port_fields, &port);
 
@@ -112,13 +112,13 @@ static int read_ports(struct walk *walk, const struct yaml_node *node, void *int
 }
 
 static const struct field to_ports_fields[] = {
-	{"ports", SHAPE_LIST, read_ports, 0},	    {"rules", SHAPE_REFUSED, NULL, 0},
-	{"serverNames", SHAPE_REFUSED, NULL, 0},    {"listener", SHAPE_REFUSED, NULL, 0},
-	{"originatingTLS", SHAPE_REFUSED, NULL, 0}, {"terminatingTLS", SHAPE_REFUSED, NULL, 0},
+	{ "ports", SHAPE_LIST, read_ports, 0 },       { "rules", SHAPE_REFUSED, NULL, 0 },
+	{ "serverNames", SHAPE_REFUSED, NULL, 0 },    { "listener", SHAPE_REFUSED, NULL, 0 },
+	{ "originatingTLS", SHAPE_REFUSED, NULL, 0 }, { "terminatingTLS", SHAPE_REFUSED, NULL, 0 },
 };
 
 static const struct field deny_to_ports_fields[] = {
-	{"ports", SHAPE_LIST, read_ports, 0},
+	{ "ports", SHAPE_LIST, read_ports, 0 },
 };
 
 static int check_ports_written(struct walk *walk, const struct yaml_node *node)
@@ -161,47 +161,47 @@ static const struct icmp_type {
 	const char *name;
 	uint8_t protocol, number;
 } icmp_types[] = {
-	{"EchoReply", IPPROTO_ICMP, 0},
-	{"DestinationUnreachable", IPPROTO_ICMP, 3},
-	{"Redirect", IPPROTO_ICMP, 5},
-	{"Echo", IPPROTO_ICMP, 8},
-	{"EchoRequest", IPPROTO_ICMP, 8},
-	{"RouterAdvertisement", IPPROTO_ICMP, 9},
-	{"RouterSelection", IPPROTO_ICMP, 10},
-	{"TimeExceeded", IPPROTO_ICMP, 11},
-	{"ParameterProblem", IPPROTO_ICMP, 12},
-	{"Timestamp", IPPROTO_ICMP, 13},
-	{"TimestampReply", IPPROTO_ICMP, 14},
-	{"Photuris", IPPROTO_ICMP, 40},
-	{"ExtendedEchoRequest", IPPROTO_ICMP, 42},
-	{"ExtendedEchoReply", IPPROTO_ICMP, 43},
-	{"DestinationUnreachable", IPPROTO_ICMPV6, 1},
-	{"PacketTooBig", IPPROTO_ICMPV6, 2},
-	{"TimeExceeded", IPPROTO_ICMPV6, 3},
-	{"ParameterProblem", IPPROTO_ICMPV6, 4},
-	{"EchoRequest", IPPROTO_ICMPV6, 128},
-	{"EchoReply", IPPROTO_ICMPV6, 129},
-	{"MulticastListenerQuery", IPPROTO_ICMPV6, 130},
-	{"MulticastListenerReport", IPPROTO_ICMPV6, 131},
-	{"MulticastListenerDone", IPPROTO_ICMPV6, 132},
-	{"RouterSolicitation", IPPROTO_ICMPV6, 133},
-	{"RouterAdvertisement", IPPROTO_ICMPV6, 134},
-	{"NeighborSolicitation", IPPROTO_ICMPV6, 135},
-	{"NeighborAdvertisement", IPPROTO_ICMPV6, 136},
-	{"RedirectMessage", IPPROTO_ICMPV6, 137},
-	{"RouterRenumbering", IPPROTO_ICMPV6, 138},
-	{"ICMPNodeInformationQuery", IPPROTO_ICMPV6, 139},
-	{"ICMPNodeInformationResponse", IPPROTO_ICMPV6, 140},
-	{"InverseNeighborDiscoverySolicitation", IPPROTO_ICMPV6, 141},
-	{"InverseNeighborDiscoveryAdvertisement", IPPROTO_ICMPV6, 142},
-	{"HomeAgentAddressDiscoveryRequest", IPPROTO_ICMPV6, 144},
-	{"HomeAgentAddressDiscoveryReply", IPPROTO_ICMPV6, 145},
-	{"MobilePrefixSolicitation", IPPROTO_ICMPV6, 146},
-	{"MobilePrefixAdvertisement", IPPROTO_ICMPV6, 147},
-	{"DuplicateAddressRequestCodeSuffix", IPPROTO_ICMPV6, 157},
-	{"DuplicateAddressConfirmationCodeSuffix", IPPROTO_ICMPV6, 158},
-	{"ExtendedEchoRequest", IPPROTO_ICMPV6, 160},
-	{"ExtendedEchoReply", IPPROTO_ICMPV6, 161},
+	{ "EchoReply", IPPROTO_ICMP, 0 },
+	{ "DestinationUnreachable", IPPROTO_ICMP, 3 },
+	{ "Redirect", IPPROTO_ICMP, 5 },
+	{ "Echo", IPPROTO_ICMP, 8 },
+	{ "EchoRequest", IPPROTO_ICMP, 8 },
+	{ "RouterAdvertisement", IPPROTO_ICMP, 9 },
+	{ "RouterSelection", IPPROTO_ICMP, 10 },
+	{ "TimeExceeded", IPPROTO_ICMP, 11 },
+	{ "ParameterProblem", IPPROTO_ICMP, 12 },
+	{ "Timestamp", IPPROTO_ICMP, 13 },
+	{ "TimestampReply", IPPROTO_ICMP, 14 },
+	{ "Photuris", IPPROTO_ICMP, 40 },
+	{ "ExtendedEchoRequest", IPPROTO_ICMP, 42 },
+	{ "ExtendedEchoReply", IPPROTO_ICMP, 43 },
+	{ "DestinationUnreachable", IPPROTO_ICMPV6, 1 },
+	{ "PacketTooBig", IPPROTO_ICMPV6, 2 },
+	{ "TimeExceeded", IPPROTO_ICMPV6, 3 },
+	{ "ParameterProblem", IPPROTO_ICMPV6, 4 },
+	{ "EchoRequest", IPPROTO_ICMPV6, 128 },
+	{ "EchoReply", IPPROTO_ICMPV6, 129 },
+	{ "MulticastListenerQuery", IPPROTO_ICMPV6, 130 },
+	{ "MulticastListenerReport", IPPROTO_ICMPV6, 131 },
+	{ "MulticastListenerDone", IPPROTO_ICMPV6, 132 },
+	{ "RouterSolicitation", IPPROTO_ICMPV6, 133 },
+	{ "RouterAdvertisement", IPPROTO_ICMPV6, 134 },
+	{ "NeighborSolicitation", IPPROTO_ICMPV6, 135 },
+	{ "NeighborAdvertisement", IPPROTO_ICMPV6, 136 },
+	{ "RedirectMessage", IPPROTO_ICMPV6, 137 },
+	{ "RouterRenumbering", IPPROTO_ICMPV6, 138 },
+	{ "ICMPNodeInformationQuery", IPPROTO_ICMPV6, 139 },
+	{ "ICMPNodeInformationResponse", IPPROTO_ICMPV6, 140 },
+	{ "InverseNeighborDiscoverySolicitation", IPPROTO_ICMPV6, 141 },
+	{ "InverseNeighborDiscoveryAdvertisement", IPPROTO_ICMPV6, 142 },
+	{ "HomeAgentAddressDiscoveryRequest", IPPROTO_ICMPV6, 144 },
+	{ "HomeAgentAddressDiscoveryReply", IPPROTO_ICMPV6, 145 },
+	{ "MobilePrefixSolicitation", IPPROTO_ICMPV6, 146 },
+	{ "MobilePrefixAdvertisement", IPPROTO_ICMPV6, 147 },
+	{ "DuplicateAddressRequestCodeSuffix", IPPROTO_ICMPV6, 157 },
+	{ "DuplicateAddressConfirmationCodeSuffix", IPPROTO_ICMPV6, 158 },
+	{ "ExtendedEchoRequest", IPPROTO_ICMPV6, 160 },
+	{ "ExtendedEchoReply", IPPROTO_ICMPV6, 161 },
 };
 
 struct icmp {
@@ -211,7 +211,7 @@ struct icmp {
 
 static int read_family(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	static const char *const words[] = {"IPv4", "IPv6", NULL};
+	static const char *const words[] = { "IPv4", "IPv6", NULL };
 	unsigned int which;
 	int r = walk_enum(walk, node, words, &which);
 
@@ -228,8 +228,8 @@ static int note_type(struct walk *walk, const struct yaml_node *node, void *into
 }
 
 static const struct field icmp_fields[] = {
-	{"family", SHAPE_STRING, read_family, offsetof(struct icmp, protocol)},
-	{"type", SHAPE_INT_OR_STRING, note_type, 0},
+	{ "family", SHAPE_STRING, read_family, offsetof(struct icmp, protocol) },
+	{ "type", SHAPE_INT_OR_STRING, note_type, 0 },
 };
 
 /* A number, with or without quotes, or a name. */
@@ -255,7 +255,7 @@ static int icmp_type(struct walk *walk, const struct icmp *icmp, uint16_t *ret)
 static int read_icmp_field(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct cilium_reading *reading = into;
-	struct icmp icmp = {.protocol = IPPROTO_ICMP};
+	struct icmp icmp = { .protocol = IPPROTO_ICMP };
 	struct port_rule *rule;
 	uint16_t type = 0;
 	int r = walk_table(walk, node, icmp_fields, &icmp);
@@ -284,7 +284,7 @@ static int read_icmp_fields(struct walk *walk, const struct yaml_node *node, voi
 }
 
 static const struct field icmps_fields[] = {
-	{"fields", SHAPE_LIST, read_icmp_fields, 0},
+	{ "fields", SHAPE_LIST, read_icmp_fields, 0 },
 };
 
 static int read_icmp(struct walk *walk, const struct yaml_node *node, void *into)

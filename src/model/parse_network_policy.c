@@ -47,8 +47,8 @@ static int note_node(struct walk *walk, const struct yaml_node *node, void *into
 }
 
 static const struct field ip_block_fields[] = {
-	{"cidr", SHAPE_STRING, note_node, offsetof(struct ip_block, cidr)},
-	{"except", SHAPE_LIST, note_node, offsetof(struct ip_block, except)},
+	{ "cidr", SHAPE_STRING, note_node, offsetof(struct ip_block, cidr) },
+	{ "except", SHAPE_LIST, note_node, offsetof(struct ip_block, except) },
 };
 
 static int read_except(struct walk *walk, const struct yaml_node *node, void *into)
@@ -58,7 +58,7 @@ static int read_except(struct walk *walk, const struct yaml_node *node, void *in
 
 static int read_ip_block(struct walk *walk, const struct yaml_node *node, struct policy_rule *rule)
 {
-	struct ip_block block = {0};
+	struct ip_block block = { 0 };
 	struct cidr_rule *cidr;
 	int r = walk_table(walk, node, ip_block_fields, &block);
 
@@ -80,9 +80,9 @@ struct peer {
 };
 
 static const struct field peer_fields[] = {
-	{"podSelector", SHAPE_MAP, note_node, offsetof(struct peer, pods)},
-	{"namespaceSelector", SHAPE_MAP, note_node, offsetof(struct peer, namespaces)},
-	{"ipBlock", SHAPE_MAP, note_node, offsetof(struct peer, ip_block)},
+	{ "podSelector", SHAPE_MAP, note_node, offsetof(struct peer, pods) },
+	{ "namespaceSelector", SHAPE_MAP, note_node, offsetof(struct peer, namespaces) },
+	{ "ipBlock", SHAPE_MAP, note_node, offsetof(struct peer, ip_block) },
 };
 
 /* Both selectors of a peer hold at once, so they become one over the pod's and its namespace's
@@ -110,7 +110,7 @@ static int read_pod_peer(struct walk *walk, const struct peer *peer, const struc
 static int read_peer(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct reading *reading = into;
-	struct peer peer = {0};
+	struct peer peer = { 0 };
 	int r = walk_table(walk, node, peer_fields, &peer);
 
 	if (r < 0)
@@ -148,9 +148,9 @@ static int read_end_port(struct walk *walk, const struct yaml_node *node, void *
 }
 
 static const struct field port_fields[] = {
-	{"protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct port, protocol)},
-	{"port", SHAPE_INT_OR_STRING, note_node, offsetof(struct port, port)},
-	{"endPort", SHAPE_INT, read_end_port, 0},
+	{ "protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct port, protocol) },
+	{ "port", SHAPE_INT_OR_STRING, note_node, offsetof(struct port, port) },
+	{ "endPort", SHAPE_INT, read_end_port, 0 },
 };
 
 static int set_range(struct walk *walk, const struct port *port, struct port_rule *rule)
@@ -178,7 +178,7 @@ static int set_name(struct walk *walk, const struct port *port, struct port_rule
 static int read_rule_port(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct reading *reading = into;
-	struct port port = {.protocol = IPPROTO_TCP};
+	struct port port = { .protocol = IPPROTO_TCP };
 	struct port_rule *rule;
 	int r = walk_table(walk, node, port_fields, &port);
 
@@ -208,13 +208,13 @@ static int read_ports(struct walk *walk, const struct yaml_node *node, void *int
 }
 
 static const struct field ingress_fields[] = {
-	{"from", SHAPE_LIST, read_peers, 0},
-	{"ports", SHAPE_LIST, read_ports, 0},
+	{ "from", SHAPE_LIST, read_peers, 0 },
+	{ "ports", SHAPE_LIST, read_ports, 0 },
 };
 
 static const struct field egress_fields[] = {
-	{"to", SHAPE_LIST, read_peers, 0},
-	{"ports", SHAPE_LIST, read_ports, 0},
+	{ "to", SHAPE_LIST, read_peers, 0 },
+	{ "ports", SHAPE_LIST, read_ports, 0 },
 };
 
 static int read_rule(struct walk *walk, const struct yaml_node *node, void *into)
@@ -255,7 +255,9 @@ static int read_egress(struct walk *walk, const struct yaml_node *node, void *in
 
 static int read_policy_type(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	static const char *const words[] = {[TD_INGRESS] = "Ingress", [TD_EGRESS] = "Egress", NULL};
+	static const char *const words[] = {
+		[TD_INGRESS] = "Ingress", [TD_EGRESS] = "Egress", NULL
+	};
 	struct reading *reading = into;
 	unsigned int which;
 	int r = walk_enum(walk, node, words, &which);
@@ -273,10 +275,10 @@ static int read_policy_types(struct walk *walk, const struct yaml_node *node, vo
 }
 
 static const struct field spec_fields[] = {
-	{"podSelector", SHAPE_MAP, read_subject, 0},
-	{"ingress", SHAPE_LIST, read_ingress, 0},
-	{"egress", SHAPE_LIST, read_egress, 0},
-	{"policyTypes", SHAPE_LIST, read_policy_types, 0},
+	{ "podSelector", SHAPE_MAP, read_subject, 0 },
+	{ "ingress", SHAPE_LIST, read_ingress, 0 },
+	{ "egress", SHAPE_LIST, read_egress, 0 },
+	{ "policyTypes", SHAPE_LIST, read_policy_types, 0 },
 };
 
 /* A section that an explicit policyTypes does not name is ignored, as the Kubernetes API says. */
@@ -316,13 +318,13 @@ static int read_spec(struct walk *walk, const struct yaml_node *node, void *into
 
 static const struct field fields[] = {
 	OBJECT_FIELDS,
-	{"spec", SHAPE_MAP, read_spec, 0},
-	{"status", SHAPE_MAP, NULL, 0},
+	{ "spec", SHAPE_MAP, read_spec, 0 },
+	{ "status", SHAPE_MAP, NULL, 0 },
 };
 
 int parse_network_policy(struct walk *walk, const struct yaml_node *root, struct object *object)
 {
-	struct reading reading = {.object = object};
+	struct reading reading = { .object = object };
 	int r = walk_table(walk, root, fields, &reading);
 
 	if (r < 0)

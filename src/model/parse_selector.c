@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
-const struct selector_dialect selector_of_pods = {.key_prefix = ""};
-const struct selector_dialect selector_of_namespaces = {.key_prefix = LABEL_NAMESPACE_META};
-const struct selector_dialect selector_of_cilium = {.sources = true, .key_prefix = ""};
-const struct selector_dialect selector_of_cilium_subject = {
-	.sources = true, .drop_namespace = true, .key_prefix = ""};
+const struct selector_dialect selector_of_pods = { .key_prefix = "" };
+const struct selector_dialect selector_of_namespaces = { .key_prefix = LABEL_NAMESPACE_META };
+const struct selector_dialect selector_of_cilium = { .sources = true, .key_prefix = "" };
+const struct selector_dialect selector_of_cilium_subject = { .sources = true,
+							     .drop_namespace = true,
+							     .key_prefix = "" };
 
 struct reading {
 	const struct selector_dialect *dialect;
@@ -26,7 +27,7 @@ static int split_source(struct walk *walk, const struct yaml_node *node, const c
 {
 	static const struct source {
 		const char *prefix, *source;
-	} sources[] = {{"k8s:", "k8s"}, {"any:", NULL}, {"reserved:", "reserved"}};
+	} sources[] = { { "k8s:", "k8s" }, { "any:", NULL }, { "reserved:", "reserved" } };
 
 	*ret = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
@@ -140,9 +141,9 @@ static int read_expression_key(struct walk *walk, const struct yaml_node *node, 
 
 static int read_operator(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	static const char *const words[] = {"In", "NotIn", "Exists", "DoesNotExist", NULL};
-	static const enum selector_op ops[] = {SELECTOR_IN, SELECTOR_NOT_IN, SELECTOR_EXISTS,
-					       SELECTOR_NOT_EXISTS};
+	static const char *const words[] = { "In", "NotIn", "Exists", "DoesNotExist", NULL };
+	static const enum selector_op ops[] = { SELECTOR_IN, SELECTOR_NOT_IN, SELECTOR_EXISTS,
+						SELECTOR_NOT_EXISTS };
 	struct expression *expression = into;
 	unsigned int which;
 	int r = walk_enum(walk, node, words, &which);
@@ -161,9 +162,9 @@ static int note_values(struct walk *walk, const struct yaml_node *node, void *in
 }
 
 static const struct field expression_fields[] = {
-	{"key", SHAPE_STRING, read_expression_key, 0},
-	{"operator", SHAPE_STRING, read_operator, 0},
-	{"values", SHAPE_LIST, note_values, 0},
+	{ "key", SHAPE_STRING, read_expression_key, 0 },
+	{ "operator", SHAPE_STRING, read_operator, 0 },
+	{ "values", SHAPE_LIST, note_values, 0 },
 };
 
 struct value_list {
@@ -184,7 +185,7 @@ static int add_expression(struct walk *walk, const struct yaml_node *node,
 	bool wants = expression->op == SELECTOR_IN || expression->op == SELECTOR_NOT_IN;
 	size_t count = expression->values ? expression->values->count : 0;
 	_cleanup_free_ const char **items = malloc(MAX(count, (size_t)1) * sizeof(*items));
-	struct value_list list = {.items = items};
+	struct value_list list = { .items = items };
 	int r = 0;
 
 	if (!items)
@@ -203,7 +204,7 @@ static int add_expression(struct walk *walk, const struct yaml_node *node,
 static int read_expression(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	const struct reading *reading = into;
-	struct expression expression = {.dialect = reading->dialect};
+	struct expression expression = { .dialect = reading->dialect };
 	int r = walk_table(walk, node, expression_fields, &expression);
 
 	if (r < 0)
@@ -222,21 +223,21 @@ static int read_match_expressions(struct walk *walk, const struct yaml_node *nod
 }
 
 static const struct field selector_fields[] = {
-	{"matchLabels", SHAPE_MAP, read_match_labels, 0},
-	{"matchExpressions", SHAPE_LIST, read_match_expressions, 0},
+	{ "matchLabels", SHAPE_MAP, read_match_labels, 0 },
+	{ "matchExpressions", SHAPE_LIST, read_match_expressions, 0 },
 };
 
 int read_selector(struct walk *walk, const struct yaml_node *node,
 		  const struct selector_dialect *dialect, struct selector *into)
 {
-	struct reading reading = {.dialect = dialect, .selector = into};
+	struct reading reading = { .dialect = dialect, .selector = into };
 
 	return walk_table(walk, node, selector_fields, &reading);
 }
 
 int read_selector_map(struct walk *walk, const struct yaml_node *node, struct selector *into)
 {
-	struct reading reading = {.dialect = &selector_of_pods, .selector = into};
+	struct reading reading = { .dialect = &selector_of_pods, .selector = into };
 
 	return read_match_labels(walk, node, &reading);
 }

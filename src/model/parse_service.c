@@ -32,12 +32,12 @@ static int read_target_port(struct walk *walk, const struct yaml_node *node, voi
 }
 
 static const struct field service_port_fields[] = {
-	{"name", SHAPE_STRING, read_dns_label, offsetof(struct service_port, name)},
-	{"protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct service_port, protocol)},
-	{"port", SHAPE_INT, read_port, offsetof(struct service_port, port)},
-	{"targetPort", SHAPE_INT_OR_STRING, read_target_port, 0},
-	{"nodePort", SHAPE_INT, NULL, 0},
-	{"appProtocol", SHAPE_STRING, NULL, 0},
+	{ "name", SHAPE_STRING, read_dns_label, offsetof(struct service_port, name) },
+	{ "protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct service_port, protocol) },
+	{ "port", SHAPE_INT, read_port, offsetof(struct service_port, port) },
+	{ "targetPort", SHAPE_INT_OR_STRING, read_target_port, 0 },
+	{ "nodePort", SHAPE_INT, NULL, 0 },
+	{ "appProtocol", SHAPE_STRING, NULL, 0 },
 };
 
 static int check_sctp(struct walk *walk, const struct yaml_node *node,
@@ -156,26 +156,26 @@ static int check_not_ready(struct walk *walk, const struct yaml_node *node, void
 }
 
 static const struct field service_spec_fields[] = {
-	{"selector", SHAPE_MAP, read_service_selector, 0},
-	{"ports", SHAPE_LIST, read_service_ports, 0},
-	{"clusterIP", SHAPE_STRING, note_node, offsetof(struct service_reading, cluster_ip)},
-	{"clusterIPs", SHAPE_LIST, note_node, offsetof(struct service_reading, cluster_ips)},
-	{"type", SHAPE_STRING, check_type, 0},
-	{"sessionAffinity", SHAPE_STRING, check_affinity, 0},
-	{"internalTrafficPolicy", SHAPE_STRING, check_traffic_policy, 0},
-	{"externalIPs", SHAPE_LIST, check_external_ips, 0},
-	{"publishNotReadyAddresses", SHAPE_BOOL, check_not_ready, 0},
-	{"externalName", SHAPE_STRING, NULL, 0},
-	{"allocateLoadBalancerNodePorts", SHAPE_BOOL, NULL, 0},
-	{"externalTrafficPolicy", SHAPE_STRING, NULL, 0},
-	{"healthCheckNodePort", SHAPE_INT, NULL, 0},
-	{"ipFamilies", SHAPE_LIST, NULL, 0},
-	{"ipFamilyPolicy", SHAPE_STRING, NULL, 0},
-	{"loadBalancerClass", SHAPE_STRING, NULL, 0},
-	{"loadBalancerIP", SHAPE_STRING, NULL, 0},
-	{"loadBalancerSourceRanges", SHAPE_LIST, NULL, 0},
-	{"sessionAffinityConfig", SHAPE_MAP, NULL, 0},
-	{"trafficDistribution", SHAPE_STRING, NULL, 0},
+	{ "selector", SHAPE_MAP, read_service_selector, 0 },
+	{ "ports", SHAPE_LIST, read_service_ports, 0 },
+	{ "clusterIP", SHAPE_STRING, note_node, offsetof(struct service_reading, cluster_ip) },
+	{ "clusterIPs", SHAPE_LIST, note_node, offsetof(struct service_reading, cluster_ips) },
+	{ "type", SHAPE_STRING, check_type, 0 },
+	{ "sessionAffinity", SHAPE_STRING, check_affinity, 0 },
+	{ "internalTrafficPolicy", SHAPE_STRING, check_traffic_policy, 0 },
+	{ "externalIPs", SHAPE_LIST, check_external_ips, 0 },
+	{ "publishNotReadyAddresses", SHAPE_BOOL, check_not_ready, 0 },
+	{ "externalName", SHAPE_STRING, NULL, 0 },
+	{ "allocateLoadBalancerNodePorts", SHAPE_BOOL, NULL, 0 },
+	{ "externalTrafficPolicy", SHAPE_STRING, NULL, 0 },
+	{ "healthCheckNodePort", SHAPE_INT, NULL, 0 },
+	{ "ipFamilies", SHAPE_LIST, NULL, 0 },
+	{ "ipFamilyPolicy", SHAPE_STRING, NULL, 0 },
+	{ "loadBalancerClass", SHAPE_STRING, NULL, 0 },
+	{ "loadBalancerIP", SHAPE_STRING, NULL, 0 },
+	{ "loadBalancerSourceRanges", SHAPE_LIST, NULL, 0 },
+	{ "sessionAffinityConfig", SHAPE_MAP, NULL, 0 },
+	{ "trafficDistribution", SHAPE_STRING, NULL, 0 },
 };
 
 static bool is_headless(const struct yaml_node *ip)
@@ -238,13 +238,13 @@ static int read_service_spec(struct walk *walk, const struct yaml_node *node, vo
 
 static const struct field service_fields[] = {
 	OBJECT_FIELDS,
-	{"spec", SHAPE_MAP, read_service_spec, 0},
-	{"status", SHAPE_MAP, NULL, 0},
+	{ "spec", SHAPE_MAP, read_service_spec, 0 },
+	{ "status", SHAPE_MAP, NULL, 0 },
 };
 
 int parse_service(struct walk *walk, const struct yaml_node *root, struct object *object)
 {
-	struct service_reading reading = {.service = &object->service};
+	struct service_reading reading = { .service = &object->service };
 	const struct yaml_node *spec = node_get(root, "spec");
 
 	if (!spec || node_is_null(spec))
@@ -282,9 +282,9 @@ static int read_slice_addresses(struct walk *walk, const struct yaml_node *node,
 }
 
 static const struct field condition_fields[] = {
-	{"ready", SHAPE_BOOL, read_bool, offsetof(struct slice_endpoint, ready)},
-	{"serving", SHAPE_BOOL, NULL, 0},
-	{"terminating", SHAPE_BOOL, NULL, 0},
+	{ "ready", SHAPE_BOOL, read_bool, offsetof(struct slice_endpoint, ready) },
+	{ "serving", SHAPE_BOOL, NULL, 0 },
+	{ "terminating", SHAPE_BOOL, NULL, 0 },
 };
 
 static int read_conditions(struct walk *walk, const struct yaml_node *node, void *into)
@@ -297,19 +297,19 @@ struct target {
 };
 
 static const struct field target_fields[] = {
-	{"kind", SHAPE_STRING, note_node, offsetof(struct target, kind)},
-	{"name", SHAPE_STRING, note_node, offsetof(struct target, name)},
-	{"namespace", SHAPE_STRING, NULL, 0},
-	{"apiVersion", SHAPE_STRING, NULL, 0},
-	{"fieldPath", SHAPE_STRING, NULL, 0},
-	{"resourceVersion", SHAPE_STRING, NULL, 0},
-	{"uid", SHAPE_STRING, NULL, 0},
+	{ "kind", SHAPE_STRING, note_node, offsetof(struct target, kind) },
+	{ "name", SHAPE_STRING, note_node, offsetof(struct target, name) },
+	{ "namespace", SHAPE_STRING, NULL, 0 },
+	{ "apiVersion", SHAPE_STRING, NULL, 0 },
+	{ "fieldPath", SHAPE_STRING, NULL, 0 },
+	{ "resourceVersion", SHAPE_STRING, NULL, 0 },
+	{ "uid", SHAPE_STRING, NULL, 0 },
 };
 
 static int read_target(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct slice_endpoint *endpoint = ((struct slice_reading *)into)->endpoint;
-	struct target target = {0};
+	struct target target = { 0 };
 	int r = walk_table(walk, node, target_fields, &target);
 
 	if (r < 0 || !target.kind || !target.name || strcmp(target.kind->text, "Pod"))
@@ -318,14 +318,14 @@ static int read_target(struct walk *walk, const struct yaml_node *node, void *in
 }
 
 static const struct field slice_endpoint_fields[] = {
-	{"addresses", SHAPE_LIST, read_slice_addresses, 0},
-	{"conditions", SHAPE_MAP, read_conditions, 0},
-	{"targetRef", SHAPE_MAP, read_target, 0},
-	{"deprecatedTopology", SHAPE_MAP, NULL, 0},
-	{"hints", SHAPE_MAP, NULL, 0},
-	{"hostname", SHAPE_STRING, NULL, 0},
-	{"nodeName", SHAPE_STRING, NULL, 0},
-	{"zone", SHAPE_STRING, NULL, 0},
+	{ "addresses", SHAPE_LIST, read_slice_addresses, 0 },
+	{ "conditions", SHAPE_MAP, read_conditions, 0 },
+	{ "targetRef", SHAPE_MAP, read_target, 0 },
+	{ "deprecatedTopology", SHAPE_MAP, NULL, 0 },
+	{ "hints", SHAPE_MAP, NULL, 0 },
+	{ "hostname", SHAPE_STRING, NULL, 0 },
+	{ "nodeName", SHAPE_STRING, NULL, 0 },
+	{ "zone", SHAPE_STRING, NULL, 0 },
 };
 
 static int read_slice_endpoint(struct walk *walk, const struct yaml_node *node, void *into)
@@ -357,10 +357,10 @@ static int read_slice_port_name(struct walk *walk, const struct yaml_node *node,
 }
 
 static const struct field slice_port_fields[] = {
-	{"name", SHAPE_STRING, read_slice_port_name, offsetof(struct service_port, name)},
-	{"protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct service_port, protocol)},
-	{"port", SHAPE_INT, read_port, offsetof(struct service_port, port)},
-	{"appProtocol", SHAPE_STRING, NULL, 0},
+	{ "name", SHAPE_STRING, read_slice_port_name, offsetof(struct service_port, name) },
+	{ "protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct service_port, protocol) },
+	{ "port", SHAPE_INT, read_port, offsetof(struct service_port, port) },
+	{ "appProtocol", SHAPE_STRING, NULL, 0 },
 };
 
 static int read_slice_port(struct walk *walk, const struct yaml_node *node, void *into)
@@ -387,16 +387,16 @@ static int read_slice_ports(struct walk *walk, const struct yaml_node *node, voi
 
 static const struct field slice_fields[] = {
 	OBJECT_FIELDS,
-	{"addressType", SHAPE_STRING, NULL, 0}, /* read_address_type() comes before */
-	{"endpoints", SHAPE_LIST, read_slice_endpoints, 0},
-	{"ports", SHAPE_LIST, read_slice_ports, 0},
+	{ "addressType", SHAPE_STRING, NULL, 0 }, /* read_address_type() comes before */
+	{ "endpoints", SHAPE_LIST, read_slice_endpoints, 0 },
+	{ "ports", SHAPE_LIST, read_slice_ports, 0 },
 };
 
 static int read_address_type(struct walk *walk, const struct yaml_node *root, bool *ret_ipv4)
 {
-	static const char *const words[] = {"IPv4", "IPv6", NULL};
+	static const char *const words[] = { "IPv4", "IPv6", NULL };
 	const struct yaml_node *type = node_get(root, "addressType");
-	struct path path = {.up = walk->path, .key = "addressType"};
+	struct path path = { .up = walk->path, .key = "addressType" };
 	unsigned int which;
 	int r;
 
@@ -417,7 +417,7 @@ static int read_address_type(struct walk *walk, const struct yaml_node *root, bo
 
 int parse_endpoint_slice(struct walk *walk, const struct yaml_node *root, struct object *object)
 {
-	struct slice_reading reading = {.slice = &object->endpoint_slice};
+	struct slice_reading reading = { .slice = &object->endpoint_slice };
 	const char *service = labels_get(object->labels, "k8s", "kubernetes.io/service-name");
 	int r = read_address_type(walk, root, &reading.ipv4);
 

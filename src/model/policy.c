@@ -21,7 +21,7 @@ void policy_rule_clear(struct policy_rule *rule)
 	for (size_t i = 0; i < rule->port_count; i++)
 		free(rule->ports[i].name);
 	free(rule->ports);
-	*rule = (struct policy_rule){0};
+	*rule = (struct policy_rule){ 0 };
 }
 
 void policy_spec_clear(struct policy_spec *spec)
@@ -30,7 +30,7 @@ void policy_spec_clear(struct policy_spec *spec)
 	for (size_t i = 0; i < spec->rule_count; i++)
 		policy_rule_clear(&spec->rules[i]);
 	free(spec->rules);
-	*spec = (struct policy_spec){0};
+	*spec = (struct policy_spec){ 0 };
 }
 
 void policy_clear(struct policy *policy)
@@ -38,7 +38,7 @@ void policy_clear(struct policy *policy)
 	for (size_t i = 0; i < policy->spec_count; i++)
 		policy_spec_clear(&policy->specs[i]);
 	free(policy->specs);
-	*policy = (struct policy){0};
+	*policy = (struct policy){ 0 };
 }
 
 void policy_free(struct policy *policy)

@@ -43,7 +43,7 @@ struct cidr_rule {
 /* A set of destination ports (ingress: of the subject; egress: of the peer). */
 struct port_rule {
 	uint8_t protocol; /* IPPROTO_TCP, _UDP, _SCTP, _ICMP, _ICMPV6; 0: TCP, UDP and SCTP */
-	uint16_t first;	  /* host order; ICMP: the type; 0 with last 65535: every port */
+	uint16_t first;   /* host order; ICMP: the type; 0 with last 65535: every port */
 	uint16_t last;
 	char *name; /* named port: first and last are 0; else NULL */
 };
@@ -76,7 +76,7 @@ struct policy_rule {
 /* One spec: a subject and its rules. */
 struct policy_spec {
 	struct selector *subject; /* over identities' labels; namespace already in it */
-	bool isolates[2];	  /* by td_direction: default deny where this spec selects */
+	bool isolates[2];         /* by td_direction: default deny where this spec selects */
 	struct policy_rule *rules;
 	size_t rule_count;
 };

@@ -9,8 +9,10 @@ static size_t sequence_length(const unsigned char *bytes, size_t left)
 	static const struct form {
 		uint8_t mask, lead;
 		uint32_t min;
-	} forms[] = {
-		{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	} forms[] = { { 0x80, 0x00, 0 },
+		      { 0xe0, 0xc0, 0x80 },
+		      { 0xf0, 0xe0, 0x800 },
+		      { 0xf8, 0xf0, 0x10000 } };
 
 	for (size_t extra = 0; extra < 4; extra++) {
 		const struct form *form = &forms[extra];

@@ -21,7 +21,7 @@ static bool is_one_of(const char *text, const char *const *words, size_t count)
 
 static bool is_null_word(const char *text)
 {
-	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
 
 	return is_one_of(text, words, ARRAY_SIZE(words));
 }
@@ -29,7 +29,7 @@ static bool is_null_word(const char *text)
 /* What YAML 1.1 calls a boolean and 1.2 does not, in any case. */
 static bool is_boolean_like(const char *text)
 {
-	static const char *const words[] = {"y", "n", "yes", "no", "on", "off", "true", "false"};
+	static const char *const words[] = { "y", "n", "yes", "no", "on", "off", "true", "false" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (!strcasecmp(text, words[i]))

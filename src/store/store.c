@@ -35,8 +35,8 @@ struct store {
 /* What a commit allocates before it changes anything. */
 struct batch {
 	const struct store_change **order; /* the changes sorted by key and origin */
-	struct entry **fresh;		   /* by change: an entry in case the key is new */
-	struct object **replaced;	   /* references to drop once the listeners are done */
+	struct entry **fresh;              /* by change: an entry in case the key is new */
+	struct object **replaced;          /* references to drop once the listeners are done */
 	struct store_event *events;
 	size_t count, replaced_count, event_count;
 };
@@ -238,7 +238,7 @@ static int batch_order(struct batch *batch, const struct store_change *changes, 
 /* After this, applying the batch cannot fail. */
 static int batch_reserve(struct store *store, struct batch *batch)
 {
-	size_t puts[OBJECT_KIND_COUNT] = {0};
+	size_t puts[OBJECT_KIND_COUNT] = { 0 };
 
 	batch->fresh = calloc(batch->count, sizeof(*batch->fresh));
 	batch->replaced = calloc(batch->count, sizeof(*batch->replaced));
@@ -296,7 +296,7 @@ static void batch_apply(struct store *store, struct batch *batch, size_t index)
 		batch->replaced[batch->replaced_count++] = old;
 	after = entry_in_force(entry);
 	if (before != after)
-		batch->events[batch->event_count++] = (struct store_event){before, after};
+		batch->events[batch->event_count++] = (struct store_event){ before, after };
 	if (!after) {
 		shelf_remove(shelf, at);
 		return;
@@ -316,7 +316,7 @@ static void tell_listeners(struct store *store, const struct batch *batch)
 int store_commit(struct store *store, const struct store_change *changes, size_t count,
 		 struct diag *diag)
 {
-	_cleanup_(batch_clear) struct batch batch = {0};
+	_cleanup_(batch_clear) struct batch batch = { 0 };
 	int r;
 
 	assert(!store->committing); /* a listener marks what is dirty; it does not commit */

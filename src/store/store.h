@@ -14,11 +14,17 @@
 #include "base/diag.h"
 #include "model/object.h"
 
-enum store_origin { STORE_API, STORE_FILE, STORE_AGENT, STORE_ORIGIN_COUNT }; /* later is stronger */
+enum store_origin {
+	STORE_API,
+	STORE_FILE,
+	STORE_AGENT,
+	STORE_ORIGIN_COUNT
+}; /* later is stronger */
 
 struct store_change {
 	enum store_origin origin;
-	struct object *object; /* put: borrowed, the store takes a reference of its own; delete: NULL */
+	struct object
+		*object; /* put: borrowed, the store takes a reference of its own; delete: NULL */
 	enum object_kind kind; /* delete: which */
 	const char *namespace;
 	const char *name;
@@ -50,8 +56,7 @@ const struct object *store_get(const struct store *store, enum object_kind kind,
 			       const char *namespace, const char *name);
 /* The object of one origin, in force or not. */
 const struct object *store_get_from(const struct store *store, enum store_origin origin,
-				    enum object_kind kind, const char *namespace,
-				    const char *name);
+				    enum object_kind kind, const char *namespace, const char *name);
 
 /* Calls fn for every object in force of a kind, sorted by namespace and name; stops at non-zero and
  * returns it. */

@@ -62,7 +62,7 @@ static int put(struct fixture *fixture, enum store_origin origin, const char *na
 	       const char *file)
 {
 	_cleanup_(object_unrefp) struct object *pod = object_new(OBJECT_POD, "default", name);
-	struct store_change change = {.origin = origin, .object = pod};
+	struct store_change change = { .origin = origin, .object = pod };
 
 	assert_non_null(pod);
 	if (file)
@@ -73,7 +73,8 @@ static int put(struct fixture *fixture, enum store_origin origin, const char *na
 static int delete(struct fixture *fixture, enum store_origin origin, const char *name)
 {
 	struct store_change change = {
-		.origin = origin, .kind = OBJECT_POD, .namespace = "default", .name = name};
+		.origin = origin, .kind = OBJECT_POD, .namespace = "default", .name = name
+	};
 
 	return store_commit(fixture->store, &change, 1, &fixture->diag);
 }
@@ -159,9 +160,9 @@ static void a_refused_batch_changes_nothing(void **state)
 	_cleanup_(object_unrefp) struct object *b = object_new(OBJECT_POD, "default", "b");
 	_cleanup_(object_unrefp) struct object *again = object_new(OBJECT_POD, "default", "a");
 	struct store_change changes[] = {
-		{.origin = STORE_FILE, .object = a},
-		{.origin = STORE_FILE, .object = b},
-		{.origin = STORE_FILE, .object = again},
+		{ .origin = STORE_FILE, .object = a },
+		{ .origin = STORE_FILE, .object = b },
+		{ .origin = STORE_FILE, .object = again },
 	};
 
 	assert_int_equal(store_commit(fixture->store, changes, ARRAY_SIZE(changes), &fixture->diag),
@@ -177,8 +178,8 @@ static void a_batch_is_told_at_once(void **state)
 	_cleanup_(object_unrefp) struct object *a = object_new(OBJECT_POD, "default", "a");
 	_cleanup_(object_unrefp) struct object *b = object_new(OBJECT_POD, "default", "b");
 	struct store_change changes[] = {
-		{.origin = STORE_FILE, .object = b},
-		{.origin = STORE_FILE, .object = a},
+		{ .origin = STORE_FILE, .object = b },
+		{ .origin = STORE_FILE, .object = a },
 	};
 
 	assert_int_equal(store_commit(fixture->store, changes, ARRAY_SIZE(changes), &fixture->diag),
@@ -200,14 +201,14 @@ static void objects_come_sorted_by_namespace_and_name(void **state)
 {
 	struct fixture *fixture = *state;
 	static const char *const names[][2] = {
-		{"b", "x"}, {"a", "y"}, {"b", "a"}, {"a-b", "z"}, {"a", "b"},
+		{ "b", "x" }, { "a", "y" }, { "b", "a" }, { "a-b", "z" }, { "a", "b" },
 	};
 	char text[128] = "";
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_(object_unrefp) struct object *pod =
 			object_new(OBJECT_POD, names[i][0], names[i][1]);
-		struct store_change change = {.origin = STORE_API, .object = pod};
+		struct store_change change = { .origin = STORE_API, .object = pod };
 
 		assert_int_equal(store_commit(fixture->store, &change, 1, &fixture->diag), 0);
 	}
