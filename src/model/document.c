@@ -468,6 +468,16 @@ static int on_end(struct document_reader *reader)
 	return add_node(reader, node, anchor);
 }
 
+/* Behind "---" and, if nothing else is on its line, the line. */
+static size_t after_marker(const struct document_reader *reader, size_t at)
+{
+	size_t end = at;
+
+	while (end < reader->length && strchr(" \t\r", reader->text[end]))
+		end++;
+	return end < reader->length && reader->text[end] == '\n' ? end + 1 : at;
+}
+
 static int on_document_start(struct document_reader *reader, struct fy_event *event)
 {
 	struct fy_token *token = event->document_start.document_start;
@@ -477,7 +487,7 @@ static int on_document_start(struct document_reader *reader, struct fy_event *ev
 	reader->arena = arena_new();
 	if (!reader->arena)
 		return -ENOMEM;
-	reader->begin = mark ? mark->input_pos : 0;
+	reader->begin = mark ? after_marker(reader, mark->input_pos) : 0;
 	/* Without "---" only the first document's text may begin with comments. */
 	reader->begin_known = mark || !reader->end;
 	reader->end = reader->begin;

@@ -489,10 +489,10 @@ static void each_document_keeps_its_own_text(void **state)
 
 	assert_int_equal(list->count, 3);
 	assert_string_equal(list->items[0]->text, "# first\n" POD "metadata:\n  name: a # here\n");
-	assert_string_equal(list->items[1]->text, "\n# second\n{apiVersion: v1, kind: Pod,\n "
+	assert_string_equal(list->items[1]->text, "# second\n{apiVersion: v1, kind: Pod,\n "
 						  "metadata: {name: b}} # there\n");
 	assert_string_equal(list->items[2]->text,
-			    "\n" POD "metadata: {name: c}\nspec:\n  nodeName: |\n    x\n");
+			    POD "metadata: {name: c}\nspec:\n  nodeName: |\n    x\n");
 }
 
 static void items_of_a_list_have_a_text_that_stands_alone(void **state)
