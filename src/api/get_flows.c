@@ -165,6 +165,20 @@ static bool matches(const struct flow_record *record, void *data)
 	       flow_filter_match(get->filter, get->flows->names, record);
 }
 
+/* Passes over losses that lie before the first flow that is wanted. */
+static void skip_losses(struct get_flows *get)
+{
+	const struct observer_flows *flows = get->flows;
+	bool from_start = get->cursor == flow_ring_oldest(flows->ring);
+
+	for (; get->loss < flows->loss_count; get->loss++) {
+		uint64_t before = flows->losses[get->loss % GET_FLOWS_LOSSES].before;
+
+		if (before > get->cursor || (before == get->cursor && (from_start || get->since)))
+			return;
+	}
+}
+
 /* Where the call starts and how much it wants; see the header of observer_service.h. */
 static void set_range(struct get_flows *get, const Observer__GetFlowsRequest *request)
 {
@@ -184,9 +198,7 @@ static void set_range(struct get_flows *get, const Observer__GetFlowsRequest *re
 		get->cursor = head;
 	else
 		get->cursor = flow_ring_rewind(ring, head, request->number, matches, get);
-	while (get->loss < get->flows->loss_count &&
-	       get->flows->losses[get->loss % GET_FLOWS_LOSSES].before < get->cursor)
-		get->loss++;
+	skip_losses(get);
 	if (request->follow && !request->number && !request->since)
 		get->loss = get->flows->loss_count;
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "grpc_call.h"
+#include "grpc_session.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "base/util.h"
+#include "grpc_call.h"
 
 const struct grpc_limits grpc_limits_default = {
 	.streams = 100,
@@ -31,7 +32,7 @@ static const struct {
 	{ NGHTTP2_CONTINUATION, 20 },
 };
 
-#define COST_OTHER   2 /* unknown types, and DATA frames that carry nothing */
+#define COST_OTHER   2 /* such as DATA frames that carry nothing */
 #define EARN_A_FRAME 6
 
 static void evict(struct grpc_session *session)

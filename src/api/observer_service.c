@@ -72,7 +72,7 @@ static void start_status(struct grpc_call *call, const void *request, size_t siz
 
 static void start_nodes(struct grpc_call *call, const void *request, size_t size, void *context)
 {
-	grpc_call_finish(call, GRPC_UNIMPLEMENTED, "GetNodes not implemented");
+	grpc_call_finish(call, GRPC_UNIMPLEMENTED, "GetNodes is answered by relays only");
 }
 
 static void start_namespaces(struct grpc_call *call, const void *request, size_t size,
