@@ -59,7 +59,7 @@ agent_config() { # NODE: the whole of it, so that nothing of the host's is used
 	local dir=$W/$1
 	cat <<END
 node_name: $1
-instance: ${NODE_NUMBER[$1]}
+instance: n${NODE_NUMBER[$1]}
 run_dir: $dir/run
 state_dir: $dir/state
 bpf_dir: $dir/bpf/tendril
@@ -82,7 +82,8 @@ start_agent() {
 	shift
 	need_program tendrild
 	agent_config "$node" >"$dir/tendril.yaml"
-	on "$node" "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$dir/tendril.yaml" "$@" >>"$dir/agent.log" 2>&1 &
+	# Not by on(): $! must be the program, not a shell that waits for it.
+	nsenter --net="$W/ns/$node" "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$dir/tendril.yaml" "$@" >>"$dir/agent.log" 2>&1 &
 	echo $! >"$dir/agent.pid"
 	wait_for 20 td "$node" status || bail "tendrild of $node is not ready after 20 s"
 }
@@ -100,7 +101,7 @@ start_observer() { # NODE [--key=value...]: after start_agent, whose configurati
 	local node=$1 dir=$W/$1
 	shift
 	need_program tendril-observer
-	on "$node" "$TD_BUILD/tendril-observer" --config="$dir/tendril.yaml" "$@" >>"$dir/observer.log" 2>&1 &
+	nsenter --net="$W/ns/$node" "$TD_BUILD/tendril-observer" --config="$dir/tendril.yaml" "$@" >>"$dir/observer.log" 2>&1 &
 	echo $! >"$dir/observer.pid"
 	wait_for 20 test -S "$dir/run/grpc.sock" || bail "tendril-observer of $node is not ready after 20 s"
 	[ ! -e "$dir/agent.pid" ] || wait_for 20 grep -q 'connected to tendrild' "$dir/observer.log" ||

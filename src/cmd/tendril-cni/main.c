@@ -26,7 +26,7 @@ static int ask(const struct cni_request *request, const char *path, json_t *body
 {
 	_cleanup_free_ char *socket_path = NULL, *text = json_dumps(body, JSON_COMPACT);
 	long long deadline = now_ms() + request->timeout_ms;
-	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+	const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
 	int r;
 
 	if (!text || asprintf(&socket_path, "%s/tendril.sock", request->run_dir) < 0)
@@ -42,10 +42,17 @@ static int ask(const struct cni_request *request, const char *path, json_t *body
 	}
 }
 
+/* Garbage collection is per network: another network's attachments are not its business. */
+static const char *network_name(const struct cni_request *request)
+{
+	return json_string_value(json_object_get(request->config, "name"));
+}
+
 static json_t *attachment(const struct cni_request *request)
 {
-	return json_pack("{s:s, s:s, s:s, s:O}", "container_id", request->container_id, "netns",
-			 request->netns, "ifname", request->ifname, "args", request->args);
+	return json_pack("{s:s, s:s, s:s, s:s*, s:O}", "container_id", request->container_id,
+			 "netns", request->netns, "ifname", request->ifname, "network",
+			 network_name(request), "args", request->args);
 }
 
 /* What the agent's refusal is in CNI's terms. */
@@ -157,7 +164,7 @@ static int do_gc(const struct cni_request *request)
 		json_array_append_new(
 			valid, json_pack("{s:O*, s:O*}", "container_id", id, "ifname", ifname));
 	}
-	body = json_pack("{s:o}", "valid", valid);
+	body = json_pack("{s:s*, s:o}", "network", network_name(request), "valid", valid);
 	r = ask(request, "/v1/cni/gc", body, true, &reply);
 	json_decref(body);
 	if (r < 0)
@@ -174,8 +181,8 @@ static const struct {
 	const char *name;
 	int (*run)(const struct cni_request *request);
 } commands[] = {
-	{"ADD", do_add},       {"DEL", do_del}, {"CHECK", do_check},
-	{"STATUS", do_status}, {"GC", do_gc},	{"VERSION", do_version},
+	{ "ADD", do_add },       { "DEL", do_del }, { "CHECK", do_check },
+	{ "STATUS", do_status }, { "GC", do_gc },   { "VERSION", do_version },
 };
 
 int main(int argc, char **argv)

@@ -133,9 +133,12 @@ static struct td_load_config load_config(const struct settings *settings)
 static int open_datapath(struct agent *agent, struct diag *diag)
 {
 	const struct settings *settings = &agent->settings;
+	char prefix[16];
 	struct datapath_options options = {
 		.bpf_dir = settings->bpf_dir,
 		.cgroup_root = *settings->cgroup_root ? settings->cgroup_root : NULL,
+		.device_prefix = prefix,
+		.force_clsact = settings->attach == SETTINGS_ATTACH_CLSACT,
 		.devices = settings->devices.items,
 		.device_count = settings->devices.count,
 		.masquerade = settings->masquerade,
@@ -155,6 +158,7 @@ static int open_datapath(struct agent *agent, struct diag *diag)
 		.no_masquerade_count = settings->no_masquerade.count,
 	};
 
+	settings_device_prefix(settings, prefix);
 	memcpy(options.no_masquerade, settings->no_masquerade.items,
 	       settings->no_masquerade.count * sizeof(options.no_masquerade[0]));
 	return datapath_open(&options, &agent->datapath, diag);
@@ -227,13 +231,14 @@ static int start(struct agent *agent, struct diag *diag)
 	if (r == 0)
 		r = open_datapath(agent, diag);
 	if (r == 0)
+		r = node_watch_new(agent, &agent->node_watch);
+	if (r == 0)
 		r = endpoints_adopt(agent->endpoints);
 	if (r < 0)
 		return r;
 	/* What cannot be enforced is a problem that status shows and that is tried again. */
 	regenerate_now(agent->regenerate);
-	r = node_watch_new(agent, &agent->node_watch);
-	return r < 0 ? r : listen_on_sockets(agent, diag);
+	return listen_on_sockets(agent, diag);
 }
 
 int agent_start(uv_loop_t *loop, struct settings *settings, struct agent *agent, struct diag *diag)

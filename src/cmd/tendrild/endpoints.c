@@ -13,10 +13,9 @@
 #include "base/fsutil.h"
 #include "base/log.h"
 #include "endpoints_internal.h"
+#include "node_watch.h"
 
-#define REAP_MS       20
-#define REAP_SLOW_MS  1000
-#define REAP_PATIENCE 250 /* rounds at REAP_MS */
+#define RETRY_MS 3000
 
 int endpoints_new(struct agent *agent, struct endpoints **ret)
 {
@@ -37,11 +36,11 @@ int endpoints_new(struct agent *agent, struct endpoints **ret)
 	if (r < 0)
 		return r;
 	endpoints->tombstones = take_ptr(tombstones);
-	endpoints->reap_timer = malloc(sizeof(*endpoints->reap_timer));
-	if (!endpoints->reap_timer)
+	endpoints->retry_timer = malloc(sizeof(*endpoints->retry_timer));
+	if (!endpoints->retry_timer)
 		return -ENOMEM;
-	uv_timer_init(agent->loop, endpoints->reap_timer);
-	endpoints->reap_timer->data = endpoints;
+	uv_timer_init(agent->loop, endpoints->retry_timer);
+	endpoints->retry_timer->data = endpoints;
 	*ret = take_ptr(endpoints);
 	return 0;
 }
@@ -61,8 +60,8 @@ void endpoints_free(struct endpoints *endpoints)
 		endpoints->first = workload->next;
 		workload_free(workload);
 	}
-	if (endpoints->reap_timer)
-		uv_close((uv_handle_t *)endpoints->reap_timer, free_handle);
+	if (endpoints->retry_timer)
+		uv_close((uv_handle_t *)endpoints->retry_timer, free_handle);
 	free(endpoints->dir);
 	free(endpoints->tombstones);
 	free(endpoints);
@@ -218,43 +217,37 @@ static bool device_is_gone(const struct workload *workload)
 	return if_nametoindex(workload->host_ifname) == 0;
 }
 
-/* Gives up what belongs to devices that the kernel has unlinked. Returns how many are left. */
-unsigned int endpoints_reap(struct endpoints *endpoints)
-{
-	unsigned int left = 0;
-
-	for (struct workload *workload = endpoints->first, *next; workload; workload = next) {
-		next = workload->next;
-		if (workload->state != ENDPOINT_DELETING)
-			continue;
-		if (device_is_gone(workload))
-			endpoints_forget(endpoints, workload);
-		else
-			left++;
-	}
-	return left;
-}
-
-static void on_reap(uv_timer_t *timer)
+static void retry_deletions(uv_timer_t *timer)
 {
 	struct endpoints *endpoints = timer->data;
 
-	if (endpoints_reap(endpoints) == 0) {
-		problem_clear(&endpoints->agent->problems, "reap");
-		return;
-	}
-	/* The kernel takes tens of milliseconds per device. If it refuses, ask again now and then. */
-	if (++endpoints->reap_rounds < REAP_PATIENCE) {
-		uv_timer_start(timer, on_reap, REAP_MS, 0);
-		return;
-	}
-	problem_set(&endpoints->agent->problems, "reap", "their addresses are not given out again",
-		    "see the log; `ip link delete` them", "devices of deleted pods do not go away");
-	for (struct workload *workload = endpoints->first; workload; workload = workload->next)
+	for (struct workload *workload = endpoints->first, *next; workload; workload = next) {
+		next = workload->next;
 		if (workload->state == ENDPOINT_DELETING)
-			datapath_device_delete(endpoints->agent->datapath, workload->host_ifname,
-					       false);
-	uv_timer_start(timer, on_reap, REAP_SLOW_MS, 0);
+			endpoints_remove(endpoints, workload, false);
+	}
+}
+
+void endpoints_device_gone(struct endpoints *endpoints, const char *host_ifname, int error)
+{
+	struct problems *problems = &endpoints->agent->problems;
+	struct workload *workload = endpoints->first;
+
+	while (workload && (workload->state != ENDPOINT_DELETING ||
+			    strcmp(workload->host_ifname, host_ifname) != 0))
+		workload = workload->next;
+	if (!workload)
+		return;
+	if (error < 0 && !device_is_gone(workload)) {
+		problem_set(problems, "reap", "its address is not given out again",
+			    "tried again every few seconds; see the log",
+			    "device %s of a deleted pod does not go away: %s", host_ifname,
+			    log_strerror(error));
+		uv_timer_start(endpoints->retry_timer, retry_deletions, RETRY_MS, 0);
+		return;
+	}
+	problem_clear(problems, "reap");
+	endpoints_forget(endpoints, workload);
 }
 
 int endpoints_remove(struct endpoints *endpoints, struct workload *workload, bool wait)
@@ -272,12 +265,12 @@ int endpoints_remove(struct endpoints *endpoints, struct workload *workload, boo
 			  LOG_STR("device", workload->host_ifname), LOG_ERR(r));
 	unpublish(endpoints, workload);
 	regenerate_mark(endpoints->agent->regenerate, DIRTY_ENDPOINTS);
-	if (device_is_gone(workload)) {
+	if (device_is_gone(workload))
 		endpoints_forget(endpoints, workload);
-	} else {
-		endpoints->reap_rounds = 0;
-		uv_timer_start(endpoints->reap_timer, on_reap, REAP_MS, 0);
-	}
+	else if (r < 0)
+		uv_timer_start(endpoints->retry_timer, retry_deletions, RETRY_MS, 0);
+	else if (endpoints->agent->node_watch)
+		node_watch_reap(endpoints->agent->node_watch);
 	return r;
 }
 

@@ -78,3 +78,6 @@ struct workload *endpoints_find(const struct endpoints *endpoints, const char *c
 void endpoints_bind(struct endpoints *endpoints);
 /* Forgets workloads whose device has vanished with its network namespace. */
 void endpoints_notice_vanished(struct endpoints *endpoints);
+/* The kernel has unlinked a deleted workload's device (error 0), or would not: its address and id are
+ * free, or it is tried again. */
+void endpoints_device_gone(struct endpoints *endpoints, const char *host_ifname, int error);

@@ -136,17 +136,16 @@ static int fill(struct adding *adding, struct workload *workload)
 }
 
 /* Makes room if all that is missing is the kernel's unlinking of deleted devices. */
-static bool wait_for_deletions(struct endpoints *endpoints)
+static bool wait_for_deletion(struct endpoints *endpoints)
 {
-	for (struct workload *workload = endpoints->first; workload; workload = workload->next)
-		if (workload->state == ENDPOINT_DELETING) {
-			uint32_t id = workload->id;
+	for (struct workload *workload = endpoints->first; workload; workload = workload->next) {
+		if (workload->state != ENDPOINT_DELETING)
+			continue;
+		uint32_t id = workload->id;
 
-			datapath_device_delete(endpoints->agent->datapath, workload->host_ifname,
-					       true);
-			endpoints_reap(endpoints);
-			return !id_is_used(endpoints, id);
-		}
+		endpoints_remove(endpoints, workload, true);
+		return !id_is_used(endpoints, id);
+	}
 	return false;
 }
 
@@ -155,7 +154,7 @@ static int take_address(struct adding *adding, int family, struct td_addr *ret)
 	struct ipam *ipam = adding->endpoints->agent->ipam;
 	int r = ipam_take(ipam, family, ret);
 
-	while (r == -ENOSPC && wait_for_deletions(adding->endpoints))
+	while (r == -ENOSPC && wait_for_deletion(adding->endpoints))
 		r = ipam_take(ipam, family, ret);
 	if (r == -EAFNOSUPPORT)
 		return 0;

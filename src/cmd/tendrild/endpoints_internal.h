@@ -12,8 +12,7 @@ struct endpoints {
 	char prefix[16]; /* of host-side devices */
 	struct workload *first;
 	uint32_t last_id;
-	uv_timer_t *reap_timer;
-	unsigned int reap_rounds;
+	uv_timer_t *retry_timer; /* of deletions that the kernel refused */
 };
 
 /* Writes the record. */
@@ -25,5 +24,3 @@ int endpoints_publish(struct endpoints *endpoints, struct workload *workload);
 int endpoints_remove(struct endpoints *endpoints, struct workload *workload, bool wait);
 /* Gives up everything of a workload without device, and frees it. */
 void endpoints_forget(struct endpoints *endpoints, struct workload *workload);
-/* Forgets deleted workloads whose devices are gone. Returns how many still have theirs. */
-unsigned int endpoints_reap(struct endpoints *endpoints);

@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "agent.h"
@@ -183,5 +183,6 @@ int main(int argc, char **argv)
 		return answer_request(request);
 	log_setup(settings_log_level(&settings), settings.log_format == SETTINGS_LOG_JSON);
 	signal(SIGPIPE, SIG_IGN);
+	umask(0022); /* the run directory must be reachable for the sockets in it; modes are explicit */
 	return run(&daemon, &settings);
 }

@@ -2,91 +2,126 @@
 #include "node_watch.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <uv.h>
 
 #include "agent.h"
+#include "base/log.h"
 
-#define BUF_SIZE 32768
+#define MAINTAIN_MS 1000
 
 struct node_watch {
 	struct agent *agent;
-	uv_poll_t poll;
-	int fd;
+	uv_poll_t *changes, *reaped; /* reaped: NULL until something is deleted */
+	uv_timer_t *maintain;
 };
 
-static void note(const struct nlmsghdr *message, bool *addresses, bool *links)
-{
-	*addresses |= message->nlmsg_type == RTM_NEWADDR || message->nlmsg_type == RTM_DELADDR ||
-		      message->nlmsg_type == RTM_NEWLINK;
-	*links |= message->nlmsg_type == RTM_DELLINK;
-}
-
-static void on_message(uv_poll_t *poll, int status, int events)
+static void on_change(uv_poll_t *poll, int status, int events)
 {
 	struct node_watch *watch = poll->data;
-	char buf[BUF_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
-	bool addresses = false, links = false;
+	struct agent *agent = watch->agent;
+	int r = datapath_watch_process(agent->datapath);
 
-	for (;;) {
-		ssize_t len = recv(watch->fd, buf, sizeof(buf), MSG_DONTWAIT);
-		struct nlmsghdr *message = (struct nlmsghdr *)buf;
-
-		if (len < 0 && errno == ENOBUFS) /* some were lost: look at everything */
-			addresses = links = true;
-		else if (len < 0)
-			break;
-		for (int left = (int)len; left > 0 && NLMSG_OK(message, left);
-		     message = NLMSG_NEXT(message, left))
-			note(message, &addresses, &links);
+	endpoints_notice_vanished(agent->endpoints);
+	if (r == 1)
+		r = datapath_commit(agent->datapath);
+	if (r < 0) {
+		log_warn("agent", "changes of the node's addresses are tried again", LOG_ERR(r));
+		regenerate_mark(agent->regenerate, DIRTY_HOST);
 	}
-	if (links)
-		endpoints_notice_vanished(watch->agent->endpoints);
-	if (addresses || links)
-		regenerate_mark(watch->agent->regenerate, DIRTY_HOST);
+}
+
+static void tell_endpoints(const char *host_ifname, int error, void *data)
+{
+	struct node_watch *watch = data;
+
+	endpoints_device_gone(watch->agent->endpoints, host_ifname, error);
+}
+
+static void on_reaped(uv_poll_t *poll, int status, int events)
+{
+	struct node_watch *watch = poll->data;
+
+	datapath_device_reap(watch->agent->datapath, tell_endpoints, watch);
+}
+
+static int watch_fd(struct node_watch *watch, int fd, uv_poll_cb cb, uv_poll_t **ret)
+{
+	uv_poll_t *poll = malloc(sizeof(*poll));
+	int r;
+
+	if (!poll)
+		return -ENOMEM;
+	r = uv_poll_init(watch->agent->loop, poll, fd);
+	if (r < 0) {
+		free(poll);
+		return r;
+	}
+	poll->data = watch;
+	uv_poll_start(poll, UV_READABLE, cb);
+	*ret = poll;
+	return 0;
+}
+
+void node_watch_reap(struct node_watch *watch)
+{
+	int fd = datapath_device_reap_fd(watch->agent->datapath);
+
+	if (!watch->reaped && fd >= 0 && watch_fd(watch, fd, on_reaped, &watch->reaped) < 0)
+		log_error("agent", "not told when devices are gone; their addresses stay in use");
+}
+
+static void on_maintain(uv_timer_t *timer)
+{
+	struct node_watch *watch = timer->data;
+
+	if (!datapath_maintain(watch->agent->datapath))
+		uv_timer_stop(timer);
+}
+
+void node_watch_maintain(struct node_watch *watch)
+{
+	node_watch_reap(watch); /* chores of the data path end there too */
+	uv_timer_start(watch->maintain, on_maintain, MAINTAIN_MS, MAINTAIN_MS);
 }
 
 int node_watch_new(struct agent *agent, struct node_watch **ret)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK,
-				    .nl_groups =
-					    RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_LINK };
-	_cleanup_close_ int fd =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	struct node_watch *watch;
+	_cleanup_(node_watch_freep) struct node_watch *watch = calloc(1, sizeof(*watch));
 	int r;
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	watch = calloc(1, sizeof(*watch));
 	if (!watch)
 		return -ENOMEM;
-	r = uv_poll_init(agent->loop, &watch->poll, fd);
-	if (r < 0) {
-		free(watch);
-		return r;
-	}
 	watch->agent = agent;
-	watch->fd = take_fd(fd);
-	watch->poll.data = watch;
-	uv_poll_start(&watch->poll, UV_READABLE, on_message);
-	*ret = watch;
+	watch->maintain = malloc(sizeof(*watch->maintain));
+	if (!watch->maintain)
+		return -ENOMEM;
+	uv_timer_init(agent->loop, watch->maintain);
+	watch->maintain->data = watch;
+	r = watch_fd(watch, datapath_watch_fd(agent->datapath), on_change, &watch->changes);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(watch);
 	return 0;
 }
 
-static void free_watch(uv_handle_t *handle)
+static void free_handle(uv_handle_t *handle)
 {
-	struct node_watch *watch = handle->data;
+	free(handle);
+}
 
-	close(watch->fd);
-	free(watch);
+static void close_handle(void *handle)
+{
+	if (handle)
+		uv_close(handle, free_handle);
 }
 
 void node_watch_free(struct node_watch *watch)
 {
-	if (watch)
-		uv_close((uv_handle_t *)&watch->poll, free_watch);
+	if (!watch)
+		return;
+	close_handle(watch->changes);
+	close_handle(watch->reaped);
+	close_handle(watch->maintain);
+	free(watch);
 }

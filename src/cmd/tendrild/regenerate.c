@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "base/fsutil.h"
 #include "base/log.h"
+#include "node_watch.h"
 #include "publish.h"
 
 #define RETRY_FIRST_MS 100
@@ -515,7 +516,8 @@ static int run_steps(struct regenerate *regenerate, bool *failed)
 			break;
 		}
 	}
-	if (commit(regenerate) < 0)
+	/* Programs and generation come into force together with the tables they need, or not yet. */
+	if (result == 0 && commit(regenerate) < 0)
 		*failed = true;
 	return result;
 }
@@ -564,6 +566,8 @@ int regenerate_now(struct regenerate *regenerate)
 	regenerate->stats.last_us = now_us() - start;
 	regenerate->stats.last_at = time(NULL);
 	plan_retry(regenerate, failed);
+	if (regenerate->agent->node_watch)
+		node_watch_maintain(regenerate->agent->node_watch);
 	publish_soon(regenerate->agent);
 	return r;
 }

@@ -15,6 +15,7 @@
 #define TIMEOUT_MAX 2000000
 
 static const char *const deny_choices[] = { "drop", "reject", NULL };
+static const char *const attach_choices[] = { "auto", "clsact", NULL };
 static const char *const level_choices[] = { "error", "warn", "info", "debug", NULL };
 static const char *const format_choices[] = { "text", "json", NULL };
 /* tendril-observer's own mapping in the same file. */
@@ -69,6 +70,10 @@ static const struct config_key keys[] = {
 	    "First port of masqueraded connections."),
 	KEY("nat_port_max", CONFIG_UINT, 1024, 65535, "60999", nat_port_max,
 	    "Last port of masqueraded connections."),
+	{ "attach", CONFIG_ENUM, 0, 0, "auto",
+	  "How programs are attached to devices: by tcx where the kernel has it (6.6), or always as tc "
+	  "filters.",
+	  AT(attach), attach_choices },
 	{ "deny", CONFIG_ENUM, 0, 0, "drop",
 	  "What happens to a denied packet: silence, or an ICMP error or TCP reset.", AT(deny),
 	  deny_choices },

@@ -17,6 +17,7 @@
 
 #define SETTINGS_FILE "/etc/tendril/tendril.yaml"
 
+enum settings_attach { SETTINGS_ATTACH_AUTO, SETTINGS_ATTACH_CLSACT };
 enum settings_deny { SETTINGS_DENY_DROP, SETTINGS_DENY_REJECT };
 enum settings_log_format { SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
 
@@ -31,7 +32,8 @@ struct settings {
 	bool masquerade;
 	struct config_prefixes no_masquerade;
 	uint32_t nat_port_min, nat_port_max;
-	unsigned int deny; /* enum settings_deny */
+	unsigned int deny;   /* enum settings_deny */
+	unsigned int attach; /* enum settings_attach */
 	struct {
 		uint32_t tcp_syn, tcp_established, tcp_closing, tcp_time_wait, tcp_reset; /* s */
 		uint32_t udp, udp_stream, icmp, other;                                    /* s */

@@ -28,5 +28,6 @@ int sources_apply(struct sources *sources, const char *text, size_t len, const c
 /* -ENOENT: the API was given no such object; -EINVAL with diag: a file holds it. */
 int sources_delete(struct sources *sources, enum object_kind kind, const char *namespace,
 		   const char *name, struct diag *diag);
-/* Appends what is wrong with files now. */
+
+/* Appends {what, consequence, do} for each file that is not in force as it stands. */
 void sources_add_problems(const struct sources *sources, json_t *problems);

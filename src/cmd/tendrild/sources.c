@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sources.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent.h"
+#include "base/fsutil.h"
+#include "base/log.h"
+#include "source/api_objects.h"
+#include "source/files.h"
+
+struct sources {
+	struct agent *agent;
+	struct api_objects *api;
+	struct files *files; /* NULL: no objects_dir */
+};
+
+/* One problem per file: the key is its path. */
+static void report_broken(const char *file, const struct diag *diag, void *data)
+{
+	struct sources *sources = data;
+	char text[DIAG_TEXT_MAX + DIAG_FILE_MAX + 16];
+
+	diag_format(diag, text, sizeof(text));
+	problem_set(&sources->agent->problems, file,
+		    "objects of this file are as they were before, or not there",
+		    "correct the file, or remove it", "%s", text);
+}
+
+static int open_api(struct sources *sources, struct diag *diag)
+{
+	const char *state_dir = sources->agent->settings.state_dir;
+	_cleanup_free_ char *dir = NULL;
+	int r = dir_make(state_dir, 0755);
+
+	if (r < 0) {
+		diag_set(diag, state_dir, 0, "cannot be made: %s", log_strerror(r));
+		return r;
+	}
+	if (asprintf(&dir, "%s/objects", state_dir) < 0)
+		return -ENOMEM;
+	r = api_objects_open(dir, sources->agent->store, &sources->api);
+	if (r < 0) {
+		diag_set(diag, dir, 0, "cannot be opened: %s", log_strerror(r));
+		return r;
+	}
+	return api_objects_load(sources->api, report_broken, sources, diag);
+}
+
+static int open_files(struct sources *sources, struct diag *diag)
+{
+	const char *dir = sources->agent->settings.objects_dir;
+	int r;
+
+	if (!*dir)
+		return 0;
+	r = dir_make(dir, 0755);
+	if (r == 0)
+		r = files_new(sources->agent->loop, dir, sources->agent->store, &sources->files);
+	if (r < 0)
+		diag_set(diag, dir, 0, "cannot be watched: %s", log_strerror(r));
+	return r;
+}
+
+int sources_new(struct agent *agent, struct sources **ret, struct diag *diag)
+{
+	_cleanup_(sources_freep) struct sources *sources = calloc(1, sizeof(*sources));
+	int r;
+
+	if (!sources)
+		return -ENOMEM;
+	sources->agent = agent;
+	r = open_api(sources, diag);
+	if (r == 0)
+		r = open_files(sources, diag);
+	if (r < 0)
+		return r;
+	*ret = take_ptr(sources);
+	return 0;
+}
+
+void sources_free(struct sources *sources)
+{
+	if (!sources)
+		return;
+	files_free(sources->files);
+	api_objects_free(sources->api);
+	free(sources);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What applying an object does to what the API has of it so far. */
+static const char *change_word(const struct store *store, const struct object *object)
+{
+	const struct object *before =
+		store_get_from(store, STORE_API, object->kind, object->namespace, object->name);
+
+	if (!before)
+		return "created";
+	return same_text(before->text, object->text) ? "unchanged" : "configured";
+}
+
+static json_t *describe(const struct store *store, const struct object_list *list)
+{
+	json_t *objects = json_array(), *skipped = json_array();
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct object *object = list->items[i];
+
+		json_array_append_new(objects,
+				      json_pack("{s:s, s:s, s:s, s:s}", "kind",
+						object_kind_name(object->kind), "namespace",
+						object->namespace, "name", object->name, "change",
+						change_word(store, object)));
+	}
+	for (size_t i = 0; i < list->skipped_count; i++)
+		json_array_append_new(skipped, json_string(list->skipped[i]));
+	return json_pack("{s:o, s:o}", "objects", objects, "skipped", skipped);
+}
+
+int sources_apply(struct sources *sources, const char *text, size_t len, const char *name,
+		  bool skip_other_kinds, json_t **ret, struct diag *diag)
+{
+	const struct object_parse_options options = { .file = name,
+						      .skip_other_kinds = skip_other_kinds };
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	_cleanup_free_ struct store_change *changes = NULL;
+	json_t *answer;
+	int r = object_parse(text, len, &options, &list, diag);
+
+	if (r < 0)
+		return r;
+	changes = calloc(list->count ? list->count : 1, sizeof(*changes));
+	if (!changes)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		changes[i] = (struct store_change){ .origin = STORE_API, .object = list->items[i] };
+	answer = describe(sources->agent->store, list);
+	r = api_objects_commit(sources->api, changes, list->count, diag);
+	if (r < 0) {
+		json_decref(answer);
+		return r;
+	}
+	/* Whoever gets the answer finds it in force. What cannot be is told by status. */
+	regenerate_now(sources->agent->regenerate);
+	*ret = answer;
+	return 0;
+}
+
+int sources_delete(struct sources *sources, enum object_kind kind, const char *namespace,
+		   const char *name, struct diag *diag)
+{
+	const struct store *store = sources->agent->store;
+	const struct store_change change = {
+		.origin = STORE_API, .kind = kind, .namespace = namespace, .name = name
+	};
+	const struct object *file = store_get_from(store, STORE_FILE, kind, namespace, name);
+	int r;
+
+	if (!store_get_from(store, STORE_API, kind, namespace, name)) {
+		if (!file)
+			return -ENOENT;
+		return diag_set(diag, file->file, file->line,
+				"%s %s%s%s is held by this file: remove it there",
+				object_kind_name(kind), namespace, *namespace ? "/" : "", name);
+	}
+	r = api_objects_commit(sources->api, &change, 1, diag);
+	if (r == 0)
+		regenerate_now(sources->agent->regenerate);
+	return r;
+}
+
+static void add_problem(const char *name, const struct diag *problem, void *data)
+{
+	char text[DIAG_TEXT_MAX + DIAG_FILE_MAX + 16];
+
+	diag_format(problem, text, sizeof(text));
+	json_array_append_new(
+		data, json_pack("{s:s, s:s, s:s}", "what", text, "consequence",
+				"objects of this file are as they were before, or not there", "do",
+				"correct the file, or remove it"));
+}
+
+void sources_add_problems(const struct sources *sources, json_t *problems)
+{
+	if (sources->files)
+		files_for_each_problem(sources->files, add_problem, problems);
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Objects: from files, live; from apply, durable; refused whole, with the state before in force.
+. "$(dirname "$0")/lib.sh"
+sandbox_enter agent_objects "$@"
+
+policy() { # NAME PORT
+	cat <<END
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: $1, namespace: default}
+spec:
+  endpointSelector: {matchLabels: {app: web}}
+  ingress:
+  - fromEndpoints: [{matchLabels: {app: client}}]
+    toPorts: [{ports: [{port: "$2", protocol: TCP}]}]
+END
+}
+applied() { td n1 apply -f - 2>&1; }
+port_open() { tcp default/client "$web" "$1"; }
+port_closed() { ! tcp default/client "$web" "$1"; }
+files=$W/n1/objects
+TRY_SECONDS=1
+
+node_new n1
+start_agent n1
+run_pod n1 default/web app=web
+run_pod n1 default/client app=client
+serve_tcp default/web 80
+serve_tcp default/web 81
+web=$(pod_ip default/web 4)
+
+check "open without a policy" port_open 81
+policy p 80 >"$files/p.yaml"
+check "a new file comes into force" wait_for 10 port_closed 81
+check "as it is written" port_open 80
+policy p 81 >"$files/p.yaml"
+check "a changed file comes into force" wait_for 10 port_open 81
+check_not "and what it said before does not" port_open 80
+
+policy p 80 | sed 's/port: "80"/port: "70000"/' >"$files/p.yaml"
+says_broken() { td n1 status | grep -q 'p.yaml:[0-9]*:.*70000'; }
+check "a broken file is a problem with file, line and what was found" wait_for 10 says_broken
+check "what it said before stays in force" port_open 81
+check_not "all of it" port_open 80
+out=$(policy p 80 | applied)
+check_match "apply of an object that a file holds names the file" "$out" "p.yaml"
+policy p 80 >"$files/p.yaml"
+fine() { [ "$(td n1 status -o json | jq .healthy)" = true ]; }
+check "a corrected file ends the problem" wait_for 10 fine
+rm "$files/p.yaml"
+check "a removed file's objects go" wait_for 10 port_open 81
+
+check_match "apply tells what it did" "$(policy q 80 | applied)" 'CiliumNetworkPolicy default/q created'
+check_not "and it is in force with the answer" port_open 81
+check_match "apply again changes nothing" "$(policy q 80 | applied)" 'default/q unchanged'
+check_match "a change is one" "$(policy q 81 | applied)" 'default/q configured'
+check "in force too" port_open 81
+
+out=$( (policy q 80; echo ---; policy r 80 | sed 's/endpointSelector/endpointSelektor/') | applied)
+check_match "one bad document refuses all, with its line" "$out" '<?(-|input|stdin)>?:[0-9]+:.*endpointSelektor'
+check "nothing of it is in force" port_open 81
+check_match "another kind is refused" "$(printf 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n' | applied)" 'Deployment'
+check_match "or skipped and named" "$(printf 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n' |
+	td n1 apply --skip-other-kinds -f - 2>&1)" 'Deployment.*skipped'
+
+kill9_agent n1
+start_agent n1
+check_match "what was applied survives a kill" "$(td n1 get cnp)" 'CiliumNetworkPolicy +default +q +api'
+check_not "and is in force" port_open 80
+check "as it was" port_open 81
+check_match "get -o yaml prints it as written" "$(td n1 get cnp q -o yaml)" 'endpointSelector: \{matchLabels: \{app: web\}\}'
+check "delete takes it out of force" td n1 delete cnp q
+check "at once" port_open 80
+check_not "deleting what is not there is an error" td n1 delete cnp q
+stop_agent n1
+start_agent n1
+check_match "and it stays deleted" "$(td n1 get cnp)" 'no objects'
+finish
