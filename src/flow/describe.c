@@ -9,6 +9,7 @@
 #include "abi/policy.h"
 #include "base/util.h"
 #include "flow/record_view.h"
+#include "flow/table.h"
 #include "flow/to_proto.h"
 
 const struct flow_endpoint *flow_record_endpoint(const struct flow_record *record,
@@ -214,13 +215,6 @@ int flow_decision_format(const struct flow_record *record, const struct flow_nam
 	}
 }
 
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 void flow_uuid_format(const struct flow_record *record, char buf[static FLOW_UUID_TEXT_MAX])
 {
 	static uint64_t salt[2];
@@ -228,9 +222,9 @@ void flow_uuid_format(const struct flow_record *record, char buf[static FLOW_UUI
 
 	/* A clock is random enough where getrandom() is not: nothing rests on these numbers. */
 	if (!salt[0] && getrandom(salt, sizeof(salt), GRND_NONBLOCK) != sizeof(salt))
-		salt[0] = mix((uint64_t)time(NULL)) | 1;
-	high = mix(record->sequence ^ salt[0]);
-	low = mix(record->sequence + salt[1]);
+		salt[0] = flow_mix64((uint64_t)time(NULL)) | 1;
+	high = flow_mix64(record->sequence ^ salt[0]);
+	low = flow_mix64(record->sequence + salt[1]);
 	high = (high & ~0xf000ULL) | 0x4000;
 	low = (low & ~(3ULL << 62)) | 1ULL << 63;
 	snprintf(buf, FLOW_UUID_TEXT_MAX, "%08x-%04x-%04x-%04x-%012llx", (unsigned int)(high >> 32),

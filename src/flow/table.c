@@ -9,14 +9,6 @@
 
 #define SIZE_MIN 16
 
-/* Finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 static uint64_t hash_seed(void)
 {
 	static uint64_t seed;
@@ -24,7 +16,7 @@ static uint64_t hash_seed(void)
 
 	if (!seed && getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		seed = mix((uint64_t)now.tv_nsec ^ (uintptr_t)&now) | 1;
+		seed = flow_mix64((uint64_t)now.tv_nsec ^ (uintptr_t)&now) | 1;
 	}
 	return seed;
 }
@@ -39,7 +31,7 @@ uint32_t flow_hash(const void *data, size_t size)
 		uint64_t word = 0;
 
 		memcpy(&word, p, step);
-		hash = mix(hash ^ word);
+		hash = flow_mix64(hash ^ word);
 		p += step;
 		size -= step;
 	}

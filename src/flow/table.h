@@ -44,3 +44,10 @@ void *flow_table_next(const struct flow_table *table, size_t *cursor);
 
 /* Keyed by a number drawn at start, as keys may come from the wire. */
 uint32_t flow_hash(const void *data, size_t size);
+/* Finalizer of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators). */
+static inline uint64_t flow_mix64(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
