@@ -189,7 +189,9 @@ int flow_decision_format(const struct flow_record *record, const struct flow_nam
 			 char *buf, size_t size)
 {
 	bool egress = record->direction == FLOW_DIRECTION_EGRESS;
-	const struct flow_endpoint *subject = flow_record_endpoint(record, names, egress ? 0 : 1);
+	bool reply = record->type == FLOW_TYPE_DROP && record->flags & FLOW_REPLY;
+	/* Egress is judged at the initiator, ingress at the responder. */
+	const struct flow_endpoint *subject = flow_record_endpoint(record, names, egress == reply);
 
 	switch (record->rule_number) {
 	case TD_RULE_NONE:

@@ -374,8 +374,8 @@ static bool match_reply(const struct value *value, const struct view *view)
 {
 	const struct flow_record *record = view->record;
 
-	if (!(record->flags & FLOW_REPLY_KNOWN) && record->verdict != FLOW_VERDICT_DROPPED)
-		return false;
+	if (!(record->flags & FLOW_REPLY_KNOWN))
+		return record->verdict == FLOW_VERDICT_DROPPED && !value->flag;
 	return !!(record->flags & FLOW_REPLY) == value->flag;
 }
 

@@ -70,7 +70,9 @@ static void decode_packet(struct flow_names *names, const struct td_event *event
 		.icmp_code = event->icmp_code,
 	};
 	memcpy(record->mac, event->mac, sizeof(record->mac));
-	if (event->flags & TD_EVENT_NAT && !address_is_zero(&event->xlated)) {
+	/* The flag is the connection's: what a reply's source is on the wire it does not tell. */
+	if (event->flags & TD_EVENT_NAT && !(event->flags & TD_EVENT_REPLY) &&
+	    !address_is_zero(&event->xlated)) {
 		record->flags |= FLOW_NAT;
 		record->xlated = event->xlated;
 		record->nat_port = ntohs(event->nat_port);
@@ -110,11 +112,38 @@ static void set_rule(struct flow_names *names, const struct td_event *event, boo
 		record->rule = flow_names_rule(names, record->rule_number);
 }
 
+#define SWAP_SIDES(pair)                                                                           \
+	({                                                                                         \
+		__typeof__((pair)[0]) first_ = (pair)[0];                                          \
+		(pair)[0] = (pair)[1];                                                             \
+		(pair)[1] = first_;                                                                \
+	})
+
+/* A verdict is about the connection, even if it was a reply that made us judge it again. */
+static void turn_to_initiator(struct flow_record *record)
+{
+	uint8_t mac[6];
+
+	SWAP_SIDES(record->addr);
+	SWAP_SIDES(record->port);
+	SWAP_SIDES(record->identity);
+	SWAP_SIDES(record->endpoint_id);
+	SWAP_SIDES(record->endpoint);
+	SWAP_SIDES(record->labels);
+	SWAP_SIDES(record->dns);
+	SWAP_SIDES(record->service);
+	memcpy(mac, record->mac[0], sizeof(mac));
+	memcpy(record->mac[0], record->mac[1], sizeof(mac));
+	memcpy(record->mac[1], mac, sizeof(mac));
+}
+
 static void make_verdict(struct flow_names *names, const struct td_event *event, bool ingress,
 			 struct flow_record *record)
 {
 	bool denied = event->flags & (ingress ? TD_EVENT_DENIED_INGRESS : TD_EVENT_DENIED_EGRESS);
 
+	if (event->flags & TD_EVENT_REPLY)
+		turn_to_initiator(record);
 	record->type = FLOW_TYPE_POLICY_VERDICT;
 	record->direction = ingress ? FLOW_DIRECTION_INGRESS : FLOW_DIRECTION_EGRESS;
 	record->verdict = denied ? FLOW_VERDICT_DROPPED : FLOW_VERDICT_FORWARDED;
@@ -130,6 +159,7 @@ static void make_drop(struct flow_names *names, const struct td_event *event,
 	record->sub_type = event->reason;
 	record->reason = event->reason;
 	record->verdict = FLOW_VERDICT_DROPPED;
+	record->flags |= event->flags & TD_EVENT_REPLY ? FLOW_REPLY : 0;
 	if (event->flags & (TD_EVENT_DENIED_EGRESS | TD_EVENT_DENIED_INGRESS)) {
 		bool ingress = !(event->flags & TD_EVENT_DENIED_EGRESS);
 
@@ -145,7 +175,7 @@ static void make_drop(struct flow_names *names, const struct td_event *event,
 /* The endpoint that reports a trace is the one the packet is delivered to, else its sender. */
 static uint8_t trace_direction(const struct td_event *event, bool reply)
 {
-	bool to_endpoint = event->kind == TD_EVENT_TRACE && event->point == TD_TO_ENDPOINT;
+	bool to_endpoint = event->point == TD_TO_ENDPOINT;
 	bool source = event->endpoint_id[0] && !(to_endpoint && event->endpoint_id[1]);
 
 	if (event->reason == TD_REASON_UNKNOWN ||
@@ -167,8 +197,16 @@ static void make_trace(const struct td_event *event, struct flow_record *record)
 	record->direction = trace_direction(event, reply);
 	if (event->reason != TD_REASON_UNKNOWN)
 		record->flags |= FLOW_REPLY_KNOWN | (reply ? FLOW_REPLY : 0);
-	if (event->kind == TD_EVENT_CLOSE)
-		record->flags |= FLOW_CLOSE;
+}
+
+/* The end of a connection is no packet: it is told from its initiator's side. */
+static void make_close(const struct td_event *event, struct flow_record *record)
+{
+	record->type = FLOW_TYPE_TRACE;
+	record->sub_type = event->endpoint_id[1] ? TD_TO_ENDPOINT : TD_TO_STACK;
+	record->verdict = FLOW_VERDICT_FORWARDED;
+	record->direction = event->endpoint_id[0] ? FLOW_DIRECTION_EGRESS : FLOW_DIRECTION_INGRESS;
+	record->flags |= FLOW_REPLY_KNOWN | FLOW_CLOSE;
 }
 
 int flow_decode(struct flow_names *names, const void *data, size_t size, int64_t clock_offset,
@@ -201,6 +239,8 @@ int flow_decode(struct flow_names *names, const void *data, size_t size, int64_t
 	ret[count] = packet;
 	if (event.kind == TD_EVENT_DROP)
 		make_drop(names, &event, &ret[count]);
+	else if (event.kind == TD_EVENT_CLOSE)
+		make_close(&event, &ret[count]);
 	else
 		make_trace(&event, &ret[count]);
 	take_references(&ret[count++]);

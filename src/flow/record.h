@@ -41,9 +41,9 @@ enum flow_direction {
 
 enum flow_record_flags {
 	FLOW_REPLY_KNOWN = 1 << 0, /* is_reply is present */
-	FLOW_REPLY = 1 << 1,       /* and true */
-	FLOW_CLOSE = 1 << 2,       /* the connection has left the table */
-	FLOW_NAT = 1 << 3,         /* xlated and nat_port are set */
+	FLOW_REPLY = 1 << 1, /* from responder to initiator; a drop may have it, yet not say so */
+	FLOW_CLOSE = 1 << 2, /* the connection has left the table */
+	FLOW_NAT = 1 << 3,   /* xlated and nat_port are set */
 };
 
 /* [0] source, [1] destination of the packet; counters: [0] initiator, [1] responder. */

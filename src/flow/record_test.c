@@ -210,6 +210,32 @@ static void a_record_carries_the_packet_and_its_names(void **state)
 	flow_record_clear(&copy);
 }
 
+static void a_verdict_found_by_a_reply_is_told_from_the_initiator(void **state)
+{
+	struct flow_names *names = world_names();
+	struct flow_record records[FLOW_RECORDS_PER_EVENT];
+	struct td_event event = syn_event();
+
+	/* The packet goes from deathstar (xwing's responder) to xwing. */
+	event.flags = TD_EVENT_REPLY | TD_EVENT_VERDICT_EGRESS | TD_EVENT_NAT;
+	event.reason = TD_REASON_REPLY;
+	event.xlated = addr_of("203.0.113.5");
+	event.addr[0] = addr_of("10.0.0.8");
+	event.addr[1] = addr_of("10.0.0.7");
+	event.endpoint_id[0] = DEATHSTAR_ID;
+	event.endpoint_id[1] = XWING_ID;
+	assert_int_equal(flow_decode(names, &event, sizeof(event), 0, records), 2);
+	assert_string_equal(records[0].endpoint[0]->pod, "xwing");
+	assert_int_equal(records[0].endpoint_id[0], XWING_ID);
+	assert_int_equal(records[0].port[0], 80);
+	assert_int_equal(records[0].direction, OUT);
+	assert_string_equal(records[1].endpoint[0]->pod, "deathstar-1");
+	assert_int_equal(records[1].flags, FLOW_REPLY_KNOWN | FLOW_REPLY);
+	flow_record_clear(&records[0]);
+	flow_record_clear(&records[1]);
+	flow_names_free(names);
+}
+
 static void outside_addresses_have_services_or_dns_names(void **state)
 {
 	static const uint8_t answer[] = "\0\1\x80\0\0\1\0\1\0\0\0\0\3www\6disney\3com\0\0\1\0\1"
@@ -276,6 +302,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_become_hubbles_flows),
 		cmocka_unit_test(a_record_carries_the_packet_and_its_names),
+		cmocka_unit_test(a_verdict_found_by_a_reply_is_told_from_the_initiator),
 		cmocka_unit_test(outside_addresses_have_services_or_dns_names),
 		cmocka_unit_test(what_is_no_event_is_refused),
 		cmocka_unit_test(the_clock_offset_leads_to_the_wall_clock),

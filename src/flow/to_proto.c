@@ -312,7 +312,9 @@ static void fill_destination_names(struct builder *builder)
 
 static void fill_reply(struct builder *builder)
 {
-	builder->flow->reply = builder->record->flags & FLOW_REPLY ? 1 : 0;
+	uint8_t both = FLOW_REPLY_KNOWN | FLOW_REPLY;
+
+	builder->flow->reply = (builder->record->flags & both) == both;
 }
 
 static void fill_is_reply(struct builder *builder)
