@@ -212,12 +212,11 @@ static int reuse_pinned(struct map_set *set, struct bpf_map *map, struct diag *d
 			 name, set->pins->dir);
 		return -EPROTO;
 	}
-	r = bpf_map__reuse_fd(map, fd);
-	if (r == 0)
-		r = add(set, name, fd, false);
-	if (r == 0)
-		take_fd(fd);
-	return r;
+	r = add(set, name, fd, false);
+	if (r < 0)
+		return r;
+	/* From here on the map has another copy of its name. */
+	return bpf_map__reuse_fd(map, take_fd(fd));
 }
 
 int map_set_reuse(struct map_set *set, struct bpf_object *object, struct diag *diag)
