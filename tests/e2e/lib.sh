@@ -236,25 +236,38 @@ ct() { # NODE ARGS...: ctr of a node, with the node's network configuration in i
 		"$W/$node/cni" --address "$W/$node/containerd/sock" "$@"
 }
 
-# pod_ctr NODE POD IMAGE COMMAND...: in the background; returns when it runs.
+# pod_ctr NODE [NAMESPACE/]POD IMAGE COMMAND...: in the background; returns when it runs.
+# CTR_MOUNT: a mount for ctr. CTR_NETNS: join this network namespace instead of calling CNI.
 pod_ctr() {
-	local node=$1 pod=$2 image=localhost/$3:latest
-	[ -n "$(ct "$node" image ls -q "name==$image")" ] ||
-		ct "$node" image import "$W/images/$3.tar" >>"$W/$node/ctr.log" 2>&1 ||
-		bail "ctr cannot import the image $3"
+	local node=$1 name=$2 image=localhost/$3:latest archive=$W/images/$3.tar options=(--cni)
+	local namespace pod
 	shift 3
+	namespace=$(ctr_namespace "$name") pod=${name##*/}
+	[ -n "$(ct "$node" -n "$namespace" image ls -q "name==$image")" ] ||
+		ct "$node" -n "$namespace" image import "$archive" >>"$W/$node/ctr.log" 2>&1 ||
+		bail "ctr cannot import the image $image"
+	[ -z "${CTR_NETNS:-}" ] || options=(--with-ns "network:$CTR_NETNS")
+	[ -z "${CTR_MOUNT:-}" ] || options+=(--mount "$CTR_MOUNT")
 	# Not detached: only then does ctr call DEL when the container has ended.
-	ct "$node" run --rm --cni --snapshotter "${TD_SNAPSHOTTER:-native}" --cgroup "/$CG_NAME/$node/$pod" \
-		"$image" "$pod" "$@" </dev/null >>"$W/$node/ctr-$pod.log" 2>&1 &
-	C_JOB[$pod]=$!
-	wait_for 20 ctr_running "$node" "$pod" || {
-		not_ok "ctr cannot run $pod: $(tail -n 1 "$W/$node/ctr-$pod.log")"
+	ct "$node" -n "$namespace" run --rm "${options[@]}" --snapshotter "${TD_SNAPSHOTTER:-native}" \
+		--cgroup "/$CG_NAME/$node/$pod" "$image" "$pod" "$@" </dev/null >>"$W/$node/ctr-$pod.log" 2>&1 &
+	C_JOB[$name]=$!
+	wait_for 20 ctr_running "$node" "$namespace" "$pod" || {
+		not_ok "ctr cannot run $name: $(tail -n 1 "$W/$node/ctr-$pod.log")"
 		return 1
 	}
-	C_RUNTIME[$pod]=ctr C_NODE[$pod]=$node
-	POD_PID[default/$pod]=$(ct "$node" task ls | awk -v pod="$pod" '$1 == pod { print $2 }')
+	C_RUNTIME[$name]=ctr C_NODE[$name]=$node
+	POD_PID[$namespace/$pod]=$(ct "$node" -n "$namespace" task ls | awk -v pod="$pod" '$1 == pod { print $2 }')
 }
-ctr_running() { ct "$1" task ls | awk -v pod="$2" '$1 == pod && $3 == "RUNNING" { f = 1 } END { exit !f }'; }
+ctr_namespace() { # [NAMESPACE/]POD
+	case $1 in
+	*/*) say "${1%/*}" ;;
+	*) say default ;;
+	esac
+}
+ctr_running() { # NODE NAMESPACE POD
+	ct "$1" -n "$2" task ls | awk -v pod="$3" '$1 == pod && $3 == "RUNNING" { f = 1 } END { exit !f }'
+}
 
 # --- either ---
 
@@ -263,7 +276,9 @@ c_exec() { # POD COMMAND...: in the container
 	shift
 	case ${C_RUNTIME[$pod]} in
 	podman) pm "$node" exec "$pod" "$@" ;;
-	ctr) ct "$node" task exec --exec-id "x$RANDOM$RANDOM" "$pod" "$@" ;;
+	ctr)
+		ct "$node" -n "$(ctr_namespace "$pod")" task exec --exec-id "x$RANDOM$RANDOM" "${pod##*/}" "$@"
+		;;
 	esac
 }
 
@@ -272,9 +287,9 @@ c_remove() { # POD
 	case ${C_RUNTIME[$pod]} in
 	podman) pm "$node" rm -f -t 0 "$pod" >>"$W/$node/podman.log" 2>&1 ;;
 	ctr)
-		ct "$node" task kill -s KILL "$pod" >>"$W/$node/ctr.log" 2>&1
+		ct "$node" -n "$(ctr_namespace "$pod")" task kill -s KILL "${pod##*/}" >>"$W/$node/ctr.log" 2>&1
 		wait "${C_JOB[$pod]}"
 		;;
 	esac
-	unset "C_RUNTIME[$pod]" "C_NODE[$pod]" "POD_PID[default/$pod]"
+	unset "C_RUNTIME[$pod]" "C_NODE[$pod]" "POD_PID[$(ctr_namespace "$pod")/${pod##*/}]"
 }
