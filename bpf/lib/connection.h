@@ -25,16 +25,16 @@ static __always_inline __be16 td_judged_port(const struct td_slow *s)
 /* One direction of the verdict; whose: 0 egress of the initiator, 1 ingress of the responder. */
 static __always_inline int td_judge_one(struct td_slow *s, __u32 whose)
 {
-	struct td_end *subject = &s->end[whose & 1], *peer = &s->end[!whose];
+	struct td_end *subject = &s->end[td_bit(whose)], *peer = &s->end[td_bit(!whose)];
 
 	s->question.subject = subject->identity;
 	s->question.direction = whose ? TD_INGRESS : TD_EGRESS;
 	s->question.peer = *peer;
-	s->question.addr = s->pkt.conn.addr[(whose ? 0 : 1) ^ (s->reply & 1)];
+	s->question.addr = s->pkt.conn.addr[td_bit((whose ? 0 : 1) ^ s->reply)];
 	s->question.protocol = s->key.protocol;
 	s->question.port = td_judged_port(s);
 	td_policy_judge(&s->question, &s->verdict);
-	s->ct.rule[whose & 1] = s->verdict.rule;
+	s->ct.rule[td_bit(whose)] = s->verdict.rule;
 	s->ct.match |= whose ? s->verdict.match << 4 : s->verdict.match;
 	if (s->verdict.reason)
 		s->event_flags |= whose ? TD_EVENT_DENIED_INGRESS : TD_EVENT_DENIED_EGRESS;
@@ -44,8 +44,9 @@ static __always_inline int td_judge_one(struct td_slow *s, __u32 whose)
 }
 
 /* Judges the connection of s into s->ct. A drop reason, or 0. */
-TD_GLOBAL int td_judge(struct td_slow *s)
+TD_GLOBAL int td_judge(void)
 {
+	struct td_slow *s = td_slow_get();
 	int reason = TD_DROP_NONE;
 
 	if (!s)
@@ -103,7 +104,7 @@ static __always_inline int td_admit_new(struct __sk_buff *skb, struct td_slow *s
 
 	td_ct_begin(s);
 	s->found = 1;
-	reason = td_judge(s);
+	reason = td_judge();
 	if (reason) {
 		td_ct_deny(&s->ct, reason, s->now);
 	} else {
@@ -125,7 +126,7 @@ static __always_inline int td_admit_stale(struct td_slow *s, struct td_ct *ct)
 	int reason;
 
 	s->ct = *ct;
-	reason = td_judge(s);
+	reason = td_judge();
 	if (reason) {
 		td_ct_deny(&s->ct, reason, s->now);
 	} else if (was_denied) {
@@ -177,7 +178,7 @@ static __always_inline __u8 td_trace_reason(const struct td_ct *ct, const struct
 
 	if (s->reply && !(ct->flags & TD_CT_SEEN_REPLY))
 		return reason;
-	if (s->pkt.conn.protocol == IPPROTO_TCP && (flags & ~ct->tcp_flags[s->reply & 1]))
+	if (s->pkt.conn.protocol == IPPROTO_TCP && (flags & ~ct->tcp_flags[td_bit(s->reply)]))
 		return reason;
 	if (s->report_interval && s->now - ct->reported >= s->report_interval)
 		return reason;
@@ -228,9 +229,10 @@ static __always_inline int td_admit_denied(struct __sk_buff *skb, struct td_slow
 	return ct->reason;
 }
 
-/* Makes or advances the entry of s->pkt's connection; s->ct is it. A drop reason, or 0. */
-TD_GLOBAL int td_admit(struct __sk_buff *skb, struct td_slow *s)
+/* Makes or advances the entry of the scratch packet's connection; s->ct is it. A drop reason, or 0. */
+TD_GLOBAL int td_admit(struct __sk_buff *skb)
 {
+	struct td_slow *s = td_slow_get();
 	struct td_ct *ct;
 	int reason;
 

@@ -140,10 +140,10 @@ static __always_inline void td_ct_advance(struct td_ct *ct, const struct td_pack
 	if (reply)
 		ct->flags |= TD_CT_SEEN_REPLY;
 	if (pkt->conn.protocol == IPPROTO_TCP && flags) {
-		__u8 seen = ct->tcp_flags[reply & 1] | flags;
-		__u8 other = ct->tcp_flags[!reply];
+		__u8 seen = ct->tcp_flags[td_bit(reply)] | flags;
+		__u8 other = ct->tcp_flags[td_bit(!reply)];
 
-		ct->tcp_flags[reply & 1] = seen;
+		ct->tcp_flags[td_bit(reply)] = seen;
 		if (flags & TD_TCP_RST)
 			ct->state = TD_CT_RESET;
 		else if (ct->state != TD_CT_RESET && (flags & TD_TCP_FIN))
@@ -156,8 +156,8 @@ static __always_inline void td_ct_advance(struct td_ct *ct, const struct td_pack
 
 static __always_inline void td_ct_add(struct td_ct *ct, __u32 reply, __u32 packets, __u32 bytes)
 {
-	ct->packets[reply & 1] += packets;
-	ct->bytes[reply & 1] += bytes;
+	ct->packets[td_bit(reply)] += packets;
+	ct->bytes[td_bit(reply)] += bytes;
 }
 
 /* Moves an entry both sides have spoken on to where floods cannot push it out. A refused attempt

@@ -171,9 +171,9 @@ static __always_inline bool td_fast_rewrite(struct __sk_buff *skb, const struct 
 static __always_inline int td_fast_into_pod(struct __sk_buff *skb, const struct td_fast *fast,
 					    struct td_ct *ct, __u32 reply, __u32 now)
 {
-	__u32 ifindex = ct->ifindex[!reply];
+	__u32 ifindex = ct->ifindex[td_bit(!reply)];
 
-	if (!td_fast_rewrite(skb, fast, ct->endpoint_id[!reply]))
+	if (!td_fast_rewrite(skb, fast, ct->endpoint_id[td_bit(!reply)]))
 		return TD_SLOW;
 	td_fast_count(skb, ct, fast, reply, now);
 	td_count(TD_STAT_FORWARDED);

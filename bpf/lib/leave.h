@@ -52,7 +52,7 @@ TD_GLOBAL int td_leave(struct __sk_buff *skb, struct td_slow *s)
 		td_count(TD_STAT_FORWARDED);
 		return TD_NEXT;
 	}
-	reason = td_masquerade(skb, s, device);
+	reason = td_masquerade(skb, device);
 	if (!reason)
 		reason = td_hop(skb, &s->pkt);
 	if (reason)

@@ -142,8 +142,9 @@ static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_k
 }
 
 /* Gives the connection an outside address and port. A drop reason, or 0. */
-TD_GLOBAL int td_nat_allocate(struct td_slow *s, const struct td_addr *node)
+TD_GLOBAL int td_nat_allocate(const struct td_addr *node)
 {
+	struct td_slow *s = td_slow_get();
 	struct td_nat_key key = {};
 	int fresh;
 
@@ -287,9 +288,9 @@ static __always_inline bool td_is_masqueraded(const struct td_addr *dst)
 
 /* A pod's packet about to leave by `device`: the node's address as its source, if so configured.
  * A connection keeps what its first packet got. A drop reason, or 0. */
-TD_GLOBAL int td_masquerade(struct __sk_buff *skb, struct td_slow *s,
-			    const struct td_device *device)
+TD_GLOBAL int td_masquerade(struct __sk_buff *skb, const struct td_device *device)
 {
+	struct td_slow *s = td_slow_get();
 	int reason;
 
 	if (!s || !device)
@@ -300,7 +301,7 @@ TD_GLOBAL int td_masquerade(struct __sk_buff *skb, struct td_slow *s,
 		if (s->reply || s->pkt.related || (s->ct.flags & TD_CT_SEEN_REPLY) ||
 		    td_addr_is_zero(node) || !td_is_masqueraded(&s->pkt.addr[1]))
 			return TD_GO;
-		reason = td_nat_allocate(s, node);
+		reason = td_nat_allocate(node);
 		if (reason)
 			return reason;
 	}

@@ -140,8 +140,9 @@ TD_GLOBAL int td_policy_judge(const struct td_question *q, struct td_verdict *re
 		ret->enforced = 1;
 		return 0;
 	}
-	ret->enforced = !!(subject->flags[direction] & TD_SUBJECT_ENFORCED);
-	td_rows_read(q, subject->table[direction], subject->flags[direction], &rows);
+	ret->enforced = !!(subject->flags[td_bit(direction)] & TD_SUBJECT_ENFORCED);
+	td_rows_read(q, subject->table[td_bit(direction)], subject->flags[td_bit(direction)],
+		     &rows);
 	ret->rule = rows.deny;
 	ret->match = rows.deny_match;
 	ret->reason = rows.deny >= TD_RULE_MIN ? TD_DROP_POLICY_DENY : TD_DROP_POLICY_DENIED;

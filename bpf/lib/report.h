@@ -17,10 +17,10 @@ static __always_inline void td_event_connection(struct td_event *event, const st
 	const struct td_ct *ct = &s->ct;
 	__u32 from = s->reply & 1;
 
-	event->identity[0] = ct->identity[from];
-	event->identity[1] = ct->identity[!from];
-	event->endpoint_id[0] = ct->endpoint_id[from];
-	event->endpoint_id[1] = ct->endpoint_id[!from];
+	event->identity[0] = ct->identity[td_bit(from)];
+	event->identity[1] = ct->identity[td_bit(!from)];
+	event->endpoint_id[0] = ct->endpoint_id[td_bit(from)];
+	event->endpoint_id[1] = ct->endpoint_id[td_bit(!from)];
 	event->rule[0] = ct->rule[0];
 	event->rule[1] = ct->rule[1];
 	event->match = ct->match;

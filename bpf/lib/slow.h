@@ -48,3 +48,12 @@ struct {
 	__type(key, __u32);
 	__type(value, struct td_slow);
 } td_slow TD_MAP;
+
+/* Global functions that look something up by a field of it must fetch it themselves: Linux 6.1
+ * takes keys from map values and the stack, not from arguments. NULL: impossible. */
+static __always_inline struct td_slow *td_slow_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&td_slow, &zero);
+}

@@ -14,8 +14,7 @@
 static __always_inline struct td_slow *td_slow_begin(__u32 direction)
 {
 	struct td_config *config = td_config_get();
-	__u32 zero = 0;
-	struct td_slow *s = bpf_map_lookup_elem(&td_slow, &zero);
+	struct td_slow *s = td_slow_get();
 
 	if (!s || !config)
 		return NULL;

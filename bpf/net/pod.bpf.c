@@ -19,7 +19,7 @@ static __always_inline bool td_fast_denied(struct __sk_buff *skb, const struct t
 	    (config->flags & TD_CONFIG_REJECT))
 		return false;
 	reply = fast->high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
-	if (ct->ifindex[reply & 1] != skb->ifindex)
+	if (ct->ifindex[td_bit(reply)] != skb->ifindex)
 		return false;
 	td_ct_add(ct, reply, skb->gso_segs ? skb->gso_segs : 1, skb->len - ETH_HLEN);
 	td_count_drop(ct->reason, ct->rule[1] == TD_RULE_NONE ? TD_EGRESS : TD_INGRESS);
@@ -50,8 +50,8 @@ static __always_inline int td_fast_from_pod(struct __sk_buff *skb)
 	if (!ct)
 		return td_fast_denied(skb, &fast, config, now) ? TD_SHOT : TD_SLOW;
 	reply = fast.high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
-	if (!ct->ifindex[!reply] || ct->ifindex[reply & 1] != skb->ifindex ||
-	    !td_fast_source_mac(skb, ct->endpoint_id[reply & 1]) ||
+	if (!ct->ifindex[td_bit(!reply)] || ct->ifindex[td_bit(reply)] != skb->ifindex ||
+	    !td_fast_source_mac(skb, ct->endpoint_id[td_bit(reply)]) ||
 	    !td_fast_is_plain(&fast, ct, config, now))
 		return TD_SLOW;
 	return td_fast_into_pod(skb, &fast, ct, reply, now);
@@ -112,13 +112,13 @@ static __always_inline int td_verify_source(struct __sk_buff *skb, struct td_slo
 static __always_inline int td_deliver_from_pod(struct __sk_buff *skb, struct td_slow *s)
 {
 	__u32 to = !s->reply;
-	__u32 ifindex = s->ct.ifindex[to & 1];
+	__u32 ifindex = s->ct.ifindex[td_bit(to)];
 	int reason = 0, r;
 
 	if (ifindex) {
 		td_tell(skb, s, TD_TO_ENDPOINT);
-		r = td_deliver_pod(skb, s, ifindex, s->ct.endpoint_id[to & 1], &reason);
-	} else if (s->ct.identity[to & 1] == TD_ID_HOST) {
+		r = td_deliver_pod(skb, s, ifindex, s->ct.endpoint_id[td_bit(to)], &reason);
+	} else if (s->ct.identity[td_bit(to)] == TD_ID_HOST) {
 		td_tell(skb, s, TD_TO_HOST);
 		td_count(TD_STAT_FORWARDED);
 		return TD_NEXT;
@@ -152,7 +152,7 @@ static __always_inline int td_slow_from_pod(struct __sk_buff *skb)
 	/* A pod is no router: it may complain about its own connections only. */
 	if (s->pkt.related && !td_addr_equal(&s->pkt.conn.addr[0], &s->pkt.addr[0]))
 		td_packet_unrelate(&s->pkt);
-	reason = td_admit(skb, s);
+	reason = td_admit(skb);
 	if (reason)
 		return td_refuse(skb, s, reason, TD_BACK_TO_POD);
 	return td_deliver_from_pod(skb, s);
@@ -218,7 +218,7 @@ static __always_inline int td_slow_to_pod(struct __sk_buff *skb)
 		return td_drop(skb, s, reason);
 	if (!s->pkt.version)
 		return TD_NEXT; /* ARP */
-	reason = td_admit(skb, s);
+	reason = td_admit(skb);
 	if (reason)
 		return td_refuse(skb, s, reason, TD_BACK_TO_STACK);
 	td_tell(skb, s, TD_TO_ENDPOINT);
@@ -243,8 +243,8 @@ int td_to_pod(struct __sk_buff *skb)
 	if (!ct)
 		return td_slow_to_pod(skb);
 	reply = fast.high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
-	if (ct->ifindex[!reply] != skb->ifindex || ct->ifindex[reply & 1] ||
-	    (ct->identity[reply & 1] == TD_ID_HOST && skb->ingress_ifindex) ||
+	if (ct->ifindex[td_bit(!reply)] != skb->ifindex || ct->ifindex[td_bit(reply)] ||
+	    (ct->identity[td_bit(reply)] == TD_ID_HOST && skb->ingress_ifindex) ||
 	    !td_fast_is_plain(&fast, ct, config, now))
 		return td_slow_to_pod(skb);
 	td_fast_count(skb, ct, &fast, reply, now);

@@ -70,7 +70,8 @@ static __always_inline int td_into_pod_from_outside(struct __sk_buff *skb, struc
 	int reason = 0, r;
 
 	td_tell(skb, s, TD_TO_ENDPOINT);
-	r = td_deliver_pod(skb, s, s->ct.ifindex[to & 1], s->ct.endpoint_id[to & 1], &reason);
+	r = td_deliver_pod(skb, s, s->ct.ifindex[td_bit(to)], s->ct.endpoint_id[td_bit(to)],
+			   &reason);
 	return reason ? td_drop(skb, s, reason) : r;
 }
 
@@ -87,7 +88,7 @@ static __always_inline int td_to_node(struct __sk_buff *skb, struct td_slow *s)
 	if (!ct || !(ct->flags & TD_CT_NAT))
 		return TD_NEXT;
 	s->pkt.addr[1] = s->rewrite.to;
-	reason = td_admit(skb, s);
+	reason = td_admit(skb);
 	if (reason)
 		return td_refuse(skb, s, reason, TD_BACK_OUT);
 	if (s->pkt.ttl <= 1)
@@ -106,7 +107,7 @@ static __always_inline int td_to_pod_routed(struct __sk_buff *skb, struct td_slo
 
 	if (from && (from->ifindex || (from->flags & TD_PLACE_HOST)))
 		return td_drop(skb, s, TD_DROP_INVALID_SOURCE_IP);
-	reason = td_admit(skb, s);
+	reason = td_admit(skb);
 	if (reason)
 		return td_refuse(skb, s, reason, TD_BACK_OUT);
 	return td_into_pod_from_outside(skb, s);
@@ -123,8 +124,8 @@ static __always_inline int td_fast_to_pod_routed(struct __sk_buff *skb, const st
 	if (!ct || !config)
 		return TD_SLOW;
 	reply = fast->high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
-	if (ct->ifindex[!reply] != ifindex || ct->ifindex[reply & 1] ||
-	    ct->identity[reply & 1] == TD_ID_HOST || (ct->flags & TD_CT_NAT) ||
+	if (ct->ifindex[td_bit(!reply)] != ifindex || ct->ifindex[td_bit(reply)] ||
+	    ct->identity[td_bit(reply)] == TD_ID_HOST || (ct->flags & TD_CT_NAT) ||
 	    !td_fast_is_plain(fast, ct, config, now))
 		return TD_SLOW;
 	return td_fast_into_pod(skb, fast, ct, reply, now);
@@ -213,7 +214,7 @@ static __always_inline int td_masquerade_late(struct __sk_buff *skb)
 	s->ct = *ct;
 	s->found = 1;
 	s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
-	reason = td_masquerade(skb, s, device);
+	reason = td_masquerade(skb, device);
 	return reason ? td_drop(skb, s, reason) : TD_NEXT;
 }
 
