@@ -7,11 +7,11 @@ sandbox_enter agent_restart "$@"
 need_program tendril-cni
 cni() { # COMMAND CONTAINER NETNS [ARGS]
 	CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_IFNAME=eth0 CNI_NETNS=$3 CNI_ARGS=${4-} CNI_PATH=$TD_BUILD \
-		"$TD_BUILD/tendril-cni" <<<"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"type\":\"tendril-cni\",\"run_dir\":\"$W/n1/run\",\"timeout_s\":1}"
+		on n1 "$TD_BUILD/tendril-cni" <<<"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"type\":\"tendril-cni\",\"run_dir\":\"$W/n1/run\",\"timeout_s\":1}"
 }
 who() { td n1 endpoint list -o json | jq -cS '[.endpoints[] | {id, ipv4, ipv6, identity, name, host_ifindex}] | sort_by(.id)'; }
 devices() { on n1 ip -o link show type veth | grep -c ' tdn1[0-9]' || true; }
-ready() { td n1 status; }
+ready() { td n1 status >/dev/null; }
 
 node_new n1
 start_agent n1
