@@ -10,7 +10,7 @@ need_program tendril-cni
 cni() {
 	local config
 	config=$(jq -nc --arg run "$W/n1/run" --argjson extra "${6:-{\}}" \
-		'{cniVersion: "1.1.0", name: "net1", type: "tendril-cni", run_dir: $run} + $extra')
+		'{cniVersion: "1.1.0", name: "net1", type: "tendril-cni", run_dir: $run, timeout_s: 60} + $extra')
 	CNI_COMMAND=$1 CNI_CONTAINERID=$2 CNI_IFNAME=$3 CNI_NETNS=${4-} CNI_ARGS=${5-} \
 		CNI_PATH=$TD_BUILD on n1 "$TD_BUILD/tendril-cni" <<<"$config"
 }

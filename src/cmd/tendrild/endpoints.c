@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "endpoints.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "agent.h"
@@ -26,6 +26,9 @@ int endpoints_new(struct agent *agent, struct endpoints **ret)
 	if (!endpoints)
 		return -ENOMEM;
 	endpoints->agent = agent;
+	endpoints->query_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (endpoints->query_fd < 0)
+		return -errno;
 	settings_device_prefix(&agent->settings, endpoints->prefix);
 	if (asprintf(&endpoints->dir, "%s/endpoints", agent->settings.run_dir) < 0 ||
 	    asprintf(&tombstones, "%s/tombstones", agent->settings.run_dir) < 0)
@@ -62,6 +65,7 @@ void endpoints_free(struct endpoints *endpoints)
 	}
 	if (endpoints->retry_timer)
 		uv_close((uv_handle_t *)endpoints->retry_timer, free_handle);
+	closep(&endpoints->query_fd);
 	free(endpoints->dir);
 	free(endpoints->tombstones);
 	free(endpoints);
@@ -212,9 +216,13 @@ void endpoints_forget(struct endpoints *endpoints, struct workload *workload)
 	workload_free(workload);
 }
 
-static bool device_is_gone(const struct workload *workload)
+/* As if_nametoindex(), without a socket for each question. */
+static bool device_is_gone(const struct endpoints *endpoints, const struct workload *workload)
 {
-	return if_nametoindex(workload->host_ifname) == 0;
+	struct ifreq request = {};
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", workload->host_ifname);
+	return ioctl(endpoints->query_fd, SIOCGIFINDEX, &request) < 0 && errno == ENODEV;
 }
 
 static void retry_deletions(uv_timer_t *timer)
@@ -238,7 +246,7 @@ void endpoints_device_gone(struct endpoints *endpoints, const char *host_ifname,
 		workload = workload->next;
 	if (!workload)
 		return;
-	if (error < 0 && !device_is_gone(workload)) {
+	if (error < 0 && !device_is_gone(endpoints, workload)) {
 		problem_set(problems, "reap", "its address is not given out again",
 			    "tried again every few seconds; see the log",
 			    "device %s of a deleted pod does not go away: %s", host_ifname,
@@ -265,7 +273,7 @@ int endpoints_remove(struct endpoints *endpoints, struct workload *workload, boo
 			  LOG_STR("device", workload->host_ifname), LOG_ERR(r));
 	unpublish(endpoints, workload);
 	regenerate_mark(endpoints->agent->regenerate, DIRTY_ENDPOINTS);
-	if (device_is_gone(workload))
+	if (device_is_gone(endpoints, workload))
 		endpoints_forget(endpoints, workload);
 	else if (r < 0)
 		uv_timer_start(endpoints->retry_timer, retry_deletions, RETRY_MS, 0);
@@ -313,7 +321,7 @@ void endpoints_notice_vanished(struct endpoints *endpoints)
 {
 	for (struct workload *workload = endpoints->first, *next; workload; workload = next) {
 		next = workload->next;
-		if (workload->state != ENDPOINT_READY || !device_is_gone(workload))
+		if (workload->state != ENDPOINT_READY || !device_is_gone(endpoints, workload))
 			continue;
 		log_info("endpoints", "gone with its network namespace",
 			 LOG_UINT("endpoint", workload->id), LOG_STR("pod", workload->name));

@@ -12,6 +12,7 @@ struct endpoints {
 	char prefix[16]; /* of host-side devices */
 	struct workload *first;
 	uint32_t last_id;
+	int query_fd;            /* for ioctls on devices */
 	uv_timer_t *retry_timer; /* of deletions that the kernel refused */
 };
 

@@ -9,12 +9,20 @@
 #include "base/log.h"
 
 #define MAINTAIN_MS 1000
+#define VANISHED_MS 50 /* a pod that comes or goes changes many things at once */
 
 struct node_watch {
 	struct agent *agent;
 	uv_poll_t *changes, *reaped; /* reaped: NULL until something is deleted */
-	uv_timer_t *maintain;
+	uv_timer_t *maintain, *vanished;
 };
+
+static void on_vanished(uv_timer_t *timer)
+{
+	struct node_watch *watch = timer->data;
+
+	endpoints_notice_vanished(watch->agent->endpoints);
+}
 
 static void on_change(uv_poll_t *poll, int status, int events)
 {
@@ -22,7 +30,8 @@ static void on_change(uv_poll_t *poll, int status, int events)
 	struct agent *agent = watch->agent;
 	int r = datapath_watch_process(agent->datapath);
 
-	endpoints_notice_vanished(agent->endpoints);
+	if (!uv_is_active((uv_handle_t *)watch->vanished))
+		uv_timer_start(watch->vanished, on_vanished, VANISHED_MS, 0);
 	if (r == 1)
 		r = datapath_commit(agent->datapath);
 	if (r < 0) {
@@ -85,6 +94,18 @@ void node_watch_maintain(struct node_watch *watch)
 	uv_timer_start(watch->maintain, on_maintain, MAINTAIN_MS, MAINTAIN_MS);
 }
 
+static int new_timer(struct node_watch *watch, uv_timer_t **ret)
+{
+	uv_timer_t *timer = malloc(sizeof(*timer));
+
+	if (!timer)
+		return -ENOMEM;
+	uv_timer_init(watch->agent->loop, timer);
+	timer->data = watch;
+	*ret = timer;
+	return 0;
+}
+
 int node_watch_new(struct agent *agent, struct node_watch **ret)
 {
 	_cleanup_(node_watch_freep) struct node_watch *watch = calloc(1, sizeof(*watch));
@@ -93,11 +114,11 @@ int node_watch_new(struct agent *agent, struct node_watch **ret)
 	if (!watch)
 		return -ENOMEM;
 	watch->agent = agent;
-	watch->maintain = malloc(sizeof(*watch->maintain));
-	if (!watch->maintain)
-		return -ENOMEM;
-	uv_timer_init(agent->loop, watch->maintain);
-	watch->maintain->data = watch;
+	r = new_timer(watch, &watch->maintain);
+	if (r == 0)
+		r = new_timer(watch, &watch->vanished);
+	if (r < 0)
+		return r;
 	r = watch_fd(watch, datapath_watch_fd(agent->datapath), on_change, &watch->changes);
 	if (r < 0)
 		return r;
@@ -123,5 +144,6 @@ void node_watch_free(struct node_watch *watch)
 	close_handle(watch->changes);
 	close_handle(watch->reaped);
 	close_handle(watch->maintain);
+	close_handle(watch->vanished);
 	free(watch);
 }
