@@ -19,7 +19,7 @@
 #include "api/admin_server.h"
 #include "base/util.h"
 
-#define DEADLINE_MS 600
+#define DEADLINE_MS 2000
 
 static char socket_path[64];
 static uv_loop_t loop;
@@ -186,7 +186,7 @@ static int slow(void)
 	static const char request[] =
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n";
 	int slow_fd = dial(), half_fd = dial(), mute_fd = dial();
-	struct timespec pause = { .tv_nsec = 50000000 };
+	struct timespec pause = { .tv_nsec = 100000000 };
 	int rounds;
 
 	if (slow_fd < 0 || half_fd < 0 || mute_fd < 0 || well_behaved())
@@ -194,7 +194,7 @@ static int slow(void)
 	send(half_fd, request, sizeof(request) - 1, 0);
 	shutdown(half_fd, SHUT_WR);
 	send(slow_fd, request, sizeof(request) - 1, 0);
-	for (rounds = 0; rounds < 60; rounds++) {
+	for (rounds = 0; rounds < 100; rounds++) {
 		char byte;
 
 		if (send(slow_fd, "x", 1, MSG_NOSIGNAL) < 0 ||
@@ -202,12 +202,12 @@ static int slow(void)
 			break;
 		nanosleep(&pause, NULL);
 	}
-	if (rounds < 8 || rounds >= 60)
+	if (rounds < 8 || rounds >= 100)
 		return 2;
 	/* The others are gone as well: nothing keeps a connection for longer. */
 	for (int fd = half_fd; fd <= mute_fd; fd++) {
 		char buf[256];
-		struct timeval limit = { .tv_sec = 3 };
+		struct timeval limit = { .tv_sec = 10 };
 
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		while (recv(fd, buf, sizeof(buf), 0) > 0)
@@ -235,7 +235,7 @@ static int many_at_once(void)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = dial();
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		struct timeval limit = { .tv_sec = 3 };
+		struct timeval limit = { .tv_sec = 10 };
 
 		setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		if (recv(fds[i], buf, sizeof(buf) - 1, 0) > 0 && strstr(buf, "busy"))
