@@ -201,6 +201,18 @@ static void server_settle(struct fixture *f, uint32_t calls, uint32_t connection
 	abort(); /* the server's thread uses the test's stack */
 }
 
+/* Waits until it has as many calls. */
+static void server_busy(struct fixture *f, uint32_t calls)
+{
+	struct grpc_server_stats stats = { 0 };
+
+	for (unsigned int i = 0; stats.calls < calls && i < WAIT_MS / 10; i++) {
+		poll(NULL, 0, 10);
+		server_stats(f, &stats);
+	}
+	assert_int_equal(stats.calls, calls);
+}
+
 static struct grpc_client *client_new(struct fixture *f)
 {
 	struct grpc_client *client;
@@ -346,6 +358,16 @@ static void cancelled_stream_ends_on_the_server(void **state)
 	server_stop(&f);
 }
 
+static uint64_t messages_sent(struct fixture *f)
+{
+	uint64_t sent;
+
+	pthread_mutex_lock(&f->lock);
+	sent = f->sent;
+	pthread_mutex_unlock(&f->lock);
+	return sent;
+}
+
 static void client_that_never_reads_costs_a_bounded_queue(void **state)
 {
 	const uint32_t request[2] = { 0, 1000 };
@@ -361,14 +383,12 @@ static void client_that_never_reads_costs_a_bounded_queue(void **state)
 	assert_int_equal(
 		grpc_client_start(client, "/test.Test/Stream", request, sizeof(request), 0), 0);
 	assert_int_equal(grpc_client_receive(client, WAIT_MS, &message, &size), 1);
-	poll(NULL, 0, 300);
-	pthread_mutex_lock(&f.lock);
-	before = f.sent;
-	pthread_mutex_unlock(&f.lock);
-	poll(NULL, 0, 300);
+	do { /* until it waits for the client */
+		before = messages_sent(&f);
+		poll(NULL, 0, 500);
+	} while (messages_sent(&f) != before && before < 10000);
 	server_stats(&f, &stats);
-	assert_int_equal(f.sent, before); /* it waits for the client */
-	assert_true(before < 600);        /* two windows of 256 KB and the queue */
+	assert_true(before < 600); /* two windows of 256 KB and the queue */
 	assert_true(stats.queue_memory <= 2 * (GRPC_QUEUE_MAX + 1005));
 	for (unsigned int i = 1; i < 2000; i++) /* and goes on when the client does */
 		assert_int_equal(grpc_client_receive(client, WAIT_MS, &message, &size), 1);
@@ -447,6 +467,7 @@ static void client_that_takes_no_byte_is_closed_in_time(void **state)
 	/* the windows are larger than what the socket holds */
 	assert_int_equal(
 		grpc_client_start(client, "/test.Test/Stream", request, sizeof(request), 0), 0);
+	server_busy(&f, 1);
 	server_settle(&f, 0, 0);
 	do {
 		r = grpc_client_receive(client, WAIT_MS, &message, &size);
@@ -468,8 +489,12 @@ static void connections_above_the_limit_are_refused(void **state)
 		fds[i] = raw_connect(&f);
 	assert_false(raw_is_closed(fds[0], 100));
 	assert_true(raw_is_closed(fds[4], WAIT_MS));
-	poll(NULL, 0, 50);
-	server_stats(&f, &stats);
+	for (unsigned int i = 0; i < WAIT_MS / 10; i++) {
+		poll(NULL, 0, 10);
+		server_stats(&f, &stats);
+		if (stats.refused == 2)
+			break;
+	}
 	assert_int_equal(stats.connections, 3);
 	assert_int_equal(stats.refused, 2);
 	for (unsigned int i = 0; i < 5; i++)
