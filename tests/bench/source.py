@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where samples come from: programs and scripts that print one JSON object per line."""
+import json
+import os
+import subprocess
+import sys
+
+import figures
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), '..', '..'))
+HERE = os.path.dirname(os.path.realpath(__file__))
+
+
+class Failed(Exception):
+    """A measurement could not be made; the text says why."""
+
+
+class Context:
+    """What a group needs: the build, the CPU to stay on, and the way to run things."""
+
+    def __init__(self, build, cpu, quiet):
+        self.build, self.cpu, self.quiet = build, cpu, quiet
+        self.figure = figures.Figure
+
+    def say(self, text):
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def measure(self, program, *args):
+        """Rows printed by a program of tests/bench, built (bench-*) or a script (*.sh)."""
+        if program.endswith('.sh'):
+            command = ['bash', os.path.join(HERE, program), *args]
+        else:
+            command = [os.path.join(self.build, 'tests', 'bench', program), *args]
+        env = dict(os.environ, TD_BUILD=self.build)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, check=False)
+        rows, rest = [], []
+        for line in done.stdout.splitlines():
+            if line.startswith('{'):
+                rows.append(json.loads(line))
+            else:
+                rest.append(line)
+        if done.returncode != 0 or not rows:
+            said = '\n'.join([*rest, *done.stderr.splitlines()][-25:])
+            raise Failed(f'{program} ended with status {done.returncode}:\n{said}')
+        return rows
+
+
+def by_case(rows):
+    made = {}
+    for row in rows:
+        made.setdefault(row['case'], []).append(row)
+    return made
