@@ -83,5 +83,7 @@ bool datapath_tighten(struct datapath *datapath);
 void datapath_tightened(struct datapath *datapath, const struct chore *chore);
 /* Makes this build's programs the ones in force. */
 int datapath_switch(struct datapath *datapath, struct diag *diag);
+/* Moves everything from predecessors to the maps in force at once, and removes the predecessors. */
+int datapath_migrate_all(const struct pins *pins);
 /* Moves what cannot move by itself from predecessors of maps to the maps in force. */
 int datapath_migrate(struct datapath *datapath);

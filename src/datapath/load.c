@@ -232,13 +232,17 @@ static int load_net(struct datapath *datapath, struct diag *diag)
 	r = set_capacities(&datapath->options, net->obj);
 	if (r == 0)
 		r = map_set_reuse(&datapath->maps, net->obj, diag);
+	/* An upgrade within seconds of an upgrade: a map has one predecessor only. */
+	if (r == 0 && map_set_has_predecessors(&datapath->pins) &&
+	    map_set_makes_predecessor(&datapath->maps))
+		r = datapath_migrate_all(&datapath->pins);
 	if (r == 0)
 		r = use_predecessors(datapath, net);
 	if (r == 0)
 		r = net_bpf__load(net);
 	if (r < 0)
 		return load_failed(diag, "network", r);
-	r = map_set_adopt(&datapath->maps, net->obj, diag);
+	r = map_set_adopt(&datapath->maps, diag);
 	if (r == 0)
 		r = take_entries(datapath, net->obj);
 	if (r == 0)
@@ -263,7 +267,7 @@ static int load_socket(struct datapath *datapath, struct diag *diag)
 		r = socket_bpf__load(socket);
 	if (r < 0)
 		return load_failed(diag, "socket", r);
-	r = map_set_adopt(&datapath->maps, socket->obj, diag);
+	r = map_set_adopt(&datapath->maps, diag);
 	return r < 0 ? r : cgroup_progs_take(&datapath->pending.socket, socket->obj);
 }
 

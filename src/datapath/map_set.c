@@ -71,6 +71,7 @@ void map_set_init(struct map_set *set, const struct pins *pins)
 {
 	set->pins = pins;
 	set->count = 0;
+	set->made_count = 0;
 }
 
 void map_set_close(struct map_set *set)
@@ -192,6 +193,8 @@ static bool is_foundation(const char *name)
 	return strcmp(name, "td_config") == 0 || strcmp(name, "td_progs") == 0;
 }
 
+enum { MAP_IS_KEPT = 0, MAP_IS_NEW = 1 };
+
 static int reuse_pinned(struct map_set *set, struct bpf_map *map, struct diag *diag)
 {
 	const char *name = bpf_map__name(map);
@@ -200,13 +203,13 @@ static int reuse_pinned(struct map_set *set, struct bpf_map *map, struct diag *d
 	int r;
 
 	if (fd < 0)
-		return fd == -ENOENT ? 0 : fd;
+		return fd == -ENOENT ? MAP_IS_NEW : fd;
 	r = map_info(fd, &info);
 	if (r < 0)
 		return r;
 	if (!as_declared(map, &info)) {
 		if (!is_foundation(name))
-			return 0;
+			return MAP_IS_NEW;
 		diag_set(diag, NULL, 0,
 			 "map %s in %s is of an incompatible build: run `tendril cleanup` first",
 			 name, set->pins->dir);
@@ -237,6 +240,8 @@ int map_set_reuse(struct map_set *set, struct bpf_object *object, struct diag *d
 				 strerror(-r));
 			return r;
 		}
+		if (r == MAP_IS_NEW)
+			set->made[set->made_count++] = map;
 	}
 	return 0;
 }
@@ -264,22 +269,19 @@ static int pin_made(struct map_set *set, const struct bpf_map *map)
 	return r;
 }
 
-int map_set_adopt(struct map_set *set, struct bpf_object *object, struct diag *diag)
+int map_set_adopt(struct map_set *set, struct diag *diag)
 {
-	struct bpf_map *map;
 	int r;
 
-	bpf_object__for_each_map(map, object)
-	{
-		if (!is_shared(bpf_map__name(map)) || find(set, bpf_map__name(map)))
-			continue;
-		r = pin_made(set, map);
+	for (size_t i = 0; i < set->made_count; i++) {
+		r = pin_made(set, set->made[i]);
 		if (r < 0) {
-			diag_set(diag, NULL, 0, "cannot pin map %s in %s: %s", bpf_map__name(map),
-				 set->pins->dir, strerror(-r));
+			diag_set(diag, NULL, 0, "cannot pin map %s in %s: %s",
+				 bpf_map__name(set->made[i]), set->pins->dir, strerror(-r));
 			return r;
 		}
 	}
+	set->made_count = 0;
 	return 0;
 }
 
@@ -311,6 +313,15 @@ int map_set_predecessor(const struct map_set *set, const char *name)
 		return take_fd(pinned);
 	suffixed(prev, name, PREV);
 	return pins_get(set->pins, PIN_MAP, prev);
+}
+
+bool map_set_makes_predecessor(const struct map_set *set)
+{
+	for (size_t i = 0; i < set->made_count; i++) {
+		if (keeps_predecessor(bpf_map__name(set->made[i])))
+			return true;
+	}
+	return false;
 }
 
 static int drop_predecessor(const char *name, void *data)

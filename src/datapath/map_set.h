@@ -31,6 +31,10 @@ struct map_set {
 	const struct pins *pins; /* borrowed */
 	size_t count;
 	struct map_entry entries[MAP_SET_MAX];
+	/* Of the object at hand: maps that its loading makes. By pointer: a map that takes over an
+	 * fd, as the stand-ins for predecessors do, takes that one's name. */
+	size_t made_count;
+	const struct bpf_map *made[MAP_SET_MAX];
 };
 
 /* Ids of the maps that programs in force use. */
@@ -50,13 +54,15 @@ int map_set_fd(const struct map_set *set, const char *name); /* -1: no such map 
 int map_set_recover(const struct pins *pins, const struct map_ids *in_force);
 /* Before an object is loaded: gives it the maps to be kept. */
 int map_set_reuse(struct map_set *set, struct bpf_object *object, struct diag *diag);
-/* After: pins what was made, and adds it. */
-int map_set_adopt(struct map_set *set, struct bpf_object *object, struct diag *diag);
+/* After: pins what the load made, and adds it. */
+int map_set_adopt(struct map_set *set, struct diag *diag);
 /* After the switch: successors take their names; predecessors of connections stay as NAME-prev. */
 int map_set_settle(struct map_set *set);
 
 /* The predecessor a map of connections has or will have after the switch: an fd, -ENOENT if none. */
 int map_set_predecessor(const struct map_set *set, const char *name);
+/* Whether loading the object at hand makes a successor of a map that keeps its predecessor. */
+bool map_set_makes_predecessor(const struct map_set *set);
 /* Removes predecessors: all that matters has moved over. */
 int map_set_drop_predecessors(const struct pins *pins);
 bool map_set_has_predecessors(const struct pins *pins);

@@ -1,32 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The queue of connections to visit, when its capacity changed: its items go to the new one.
+/* Predecessors of maps, as far as we have to move their contents.
  *
- * Connections themselves need nothing here: programs and timer take them over from td_ct_prev
- * (abi/conntrack.h). Before the items have moved a connection is merely not visited. */
+ * Connections usually move by themselves: programs and timer take them over from td_ct_prev
+ * (abi/conntrack.h). The queue of what the timer visits does not, when its capacity changed; until
+ * its items have moved a connection is merely not visited. */
 #include "internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <bpf/bpf.h>
 
 #include "abi/conntrack.h"
 #include "base/log.h"
+#include "base/util.h"
 
-int datapath_migrate(struct datapath *datapath)
+static uint64_t drain(int old, int queue)
 {
-	_cleanup_close_ int old = map_set_predecessor(&datapath->maps, "td_ct_gc");
-	int queue = map_set_fd(&datapath->maps, "td_ct_gc");
 	struct td_gc_item item;
 	uint64_t lost = 0;
 
-	if (old < 0)
-		return old == -ENOENT ? 0 : old;
 	while (bpf_map_lookup_and_delete_elem(old, NULL, &item) == 0) {
 		if (bpf_map_update_elem(queue, NULL, &item, BPF_ANY) < 0)
 			lost++;
 	}
+	return lost;
+}
+
+int datapath_migrate(struct datapath *datapath)
+{
+	_cleanup_close_ int old = map_set_predecessor(&datapath->maps, "td_ct_gc");
+	uint64_t lost;
+
+	if (old < 0)
+		return old == -ENOENT ? 0 : old;
+	lost = drain(old, map_set_fd(&datapath->maps, "td_ct_gc"));
 	if (lost)
 		log_warn("datapath", "connections beyond the new capacity stay until replaced",
 			 LOG_UINT("connections", lost));
 	return 0;
+}
+
+struct move {
+	int to, queue; /* queue -1: entries of this map are not visited */
+	uint32_t kind; /* td_gc_kind */
+	uint32_t from_size, to_size;
+	char *value;
+};
+
+/* The fields both layouts have are the first ones (abi/conntrack.h). */
+static int move_one(const void *key, const void *value, void *data)
+{
+	struct move *move = data;
+	struct td_gc_item item = { .kind = move->kind };
+
+	memset(move->value, 0, move->to_size);
+	memcpy(move->value, value, MIN(move->from_size, move->to_size));
+	if (bpf_map_update_elem(move->to, key, move->value, BPF_NOEXIST) < 0)
+		return 0; /* it moved before, or there is no room */
+	/* A second item for one entry does no harm; none would keep it for ever. */
+	memcpy(&item.ct, key, sizeof(item.ct));
+	if (move->queue >= 0)
+		bpf_map_update_elem(move->queue, NULL, &item, BPF_ANY);
+	return 0;
+}
+
+static uint32_t value_size(int fd)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t length = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &length) < 0 ? 0 : info.value_size;
+}
+
+static int move_map(const struct pins *pins, const char *name, const char *prev, int queue,
+		    uint32_t kind)
+{
+	_cleanup_close_ int from = pins_get(pins, PIN_MAP, prev);
+	_cleanup_close_ int to = pins_get(pins, PIN_MAP, name);
+	_cleanup_free_ char *value = NULL;
+	struct move move = { .to = to, .queue = queue, .kind = kind };
+
+	if (from == -ENOENT)
+		return 0;
+	if (from < 0 || to < 0)
+		return from < 0 ? from : to;
+	move.from_size = value_size(from);
+	move.to_size = value_size(to);
+	move.value = value = calloc(1, move.to_size ? move.to_size : 1);
+	return value ? map_io_for_each(from, move_one, &move) : -ENOMEM;
+}
+
+int datapath_migrate_all(const struct pins *pins)
+{
+	_cleanup_close_ int queue = pins_get(pins, PIN_MAP, "td_ct_gc");
+	_cleanup_close_ int old_queue = pins_get(pins, PIN_MAP, "td_ct_gc-prev");
+	int r;
+
+	if (queue < 0)
+		return queue;
+	if (old_queue >= 0)
+		drain(old_queue, queue);
+	r = move_map(pins, "td_ct", "td_ct-prev", queue, TD_GC_CT);
+	if (r == 0)
+		r = move_map(pins, "td_ct_new", "td_ct_new-prev", -1, TD_GC_CT);
+	if (r == 0)
+		r = move_map(pins, "td_nat", "td_nat-prev", queue, TD_GC_NAT);
+	return r < 0 ? r : map_set_drop_predecessors(pins);
 }

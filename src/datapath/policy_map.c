@@ -435,22 +435,57 @@ static void reclaim_now(struct policy_map *map)
 	delete_unused(map, monotonic_ms());
 }
 
-static int lock_down(struct policy_map *map, uint32_t identity, int error)
+/* Subjects whose tables did not fit, tried again when there is more room. Those that still do not
+ * fit are denied everything, which may make the room they need. */
+struct refused {
+	const struct policy_subject **items;
+	size_t count;
+};
+
+static void retry(struct policy_map *map, struct refused *refused)
 {
-	log_error("datapath", "the policy of an identity does not fit; it is denied everything",
-		  LOG_UINT("identity", identity), LOG_ERR(error));
-	remove_subject(map, identity);
-	return error;
+	size_t kept = 0;
+
+	if (refused->count == 0)
+		return;
+	reclaim_now(map);
+	for (size_t i = 0; i < refused->count; i++) {
+		if (put_subject(map, refused->items[i]) < 0)
+			refused->items[kept++] = refused->items[i];
+	}
+	refused->count = kept;
+}
+
+static int lock_down(struct policy_map *map, struct refused *refused)
+{
+	int first = 0, r;
+
+	for (size_t i = 0; i < refused->count; i++) {
+		r = remove_subject(map, refused->items[i]->identity);
+		if (r < 0)
+			return r;
+	}
+	retry(map, refused);
+	for (size_t i = 0; i < refused->count; i++) {
+		r = put_subject(map, refused->items[i]);
+		if (r < 0)
+			log_error("datapath",
+				  "the policy of an identity does not fit; it is denied everything",
+				  LOG_UINT("identity", refused->items[i]->identity), LOG_ERR(r));
+		if (first == 0)
+			first = r;
+	}
+	return first;
 }
 
 int policy_map_sync(struct policy_map *map, const struct policy_subject *subjects, size_t count,
 		    bool all)
 {
-	_cleanup_free_ size_t *refused = calloc(count ? count : 1, sizeof(*refused));
-	size_t refused_count = 0;
-	int first = 0, r;
+	_cleanup_free_ const struct policy_subject **items = calloc(count + 1, sizeof(*items));
+	struct refused refused = { .items = items };
+	int r, s;
 
-	if (!refused)
+	if (!items)
 		return -ENOMEM;
 	r = learn(map);
 	if (r < 0)
@@ -461,23 +496,15 @@ int policy_map_sync(struct policy_map *map, const struct policy_subject *subject
 		struct policy_installed_subject *subject;
 
 		if (put_subject(map, &subjects[i]) < 0)
-			refused[refused_count++] = i;
+			refused.items[refused.count++] = &subjects[i];
 		subject = subject_find(map, subjects[i].identity);
 		if (subject)
 			subject->wanted = true;
 	}
 	r = remove_unwanted(map);
-	if (refused_count > 0)
-		reclaim_now(map);
-	for (size_t i = 0; i < refused_count; i++) {
-		int error = put_subject(map, &subjects[refused[i]]);
-
-		if (error < 0 && first == 0)
-			first = error;
-		if (error < 0)
-			lock_down(map, subjects[refused[i]].identity, error);
-	}
-	return first < 0 ? first : r;
+	retry(map, &refused);
+	s = lock_down(map, &refused);
+	return s < 0 ? s : r;
 }
 
 void policy_map_used(const struct policy_map *map, uint64_t *ret_rows, uint64_t *ret_classes,

@@ -9,8 +9,9 @@
  * any more. So there is no instant at which a subject has half a table. Tables of an earlier run
  * whose contents are wanted again are kept under their number.
  *
- * A subject whose table does not fit is removed: all its traffic is denied, and the error is
- * logged and returned. */
+ * A subject whose table does not fit even after unused tables are gone is removed: all its traffic
+ * is denied, and the error is logged and returned, unless it was its own old table that took the
+ * room. */
 #pragma once
 
 #include <stdbool.h>

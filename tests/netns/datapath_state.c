@@ -191,6 +191,16 @@ static void other_capacities_take_over_without_breaking_a_connection(void **stat
 	talk_end(&talk);
 	assert_true(fixture_map_count("td_ct") >= 1);
 	assert_true(fixture_map_count("td_ct-prev") >= 0);
+	assert_int_equal(sandbox_sh(NULL,
+				    "bpftool map show pinned %s/maps/td_ct |"
+				    "grep -q 'max_entries 4096 '",
+				    options.bpf_dir),
+			 0);
+	assert_int_equal(sandbox_sh(NULL,
+				    "bpftool map show pinned %s/maps/td_ct_gc |"
+				    "grep -q \"max_entries $((4096 + 32768)) \"",
+				    options.bpf_dir),
+			 0);
 	fixture_pod_remove(datapath, &pods[0]);
 	fixture_pod_remove(datapath, &pods[1]);
 	datapath_close(datapath);
