@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "api/grpc_server.h"
@@ -255,6 +256,7 @@ static int run(struct program *program)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
+	umask(0022);                       /* a run directory that we make is for others to enter */
 	setenv("UV_USE_IO_URING", "0", 1); /* the system call filter could not look into it */
 	r = uv_loop_init(&program->loop);
 	if (r == 0)
