@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admin_client: one request to tendrild over its unix socket (HTTP/1.1, JSON; docs/admin-api.md).
+/* admin_client: one request to tendrild over its unix socket (HTTP/1.1, JSON).
  *
  * Small on purpose: the CNI plugin starts for every container, and linking a general HTTP library
- * costs it more time than the request itself (docs/adr/0003-admin-client.md).
+ * costs it more time than the request itself (docs/adr/0015-admin-client.md).
  *
  * In: method, path, body    Out: status and body    Owns: nothing between calls    Thread: any */
 #pragma once
