@@ -85,3 +85,5 @@ char *config_format(const struct config_key *key, const void *settings);
 void config_print_flags(const struct config_table *table, FILE *out);
 /* A commented YAML file with every key, its range and its default. */
 void config_print_reference(const struct config_table *table, FILE *out);
+/* The keys as a list in mdoc(7), for tendril.yaml(5). */
+void config_print_manual(const struct config_table *table, FILE *out);

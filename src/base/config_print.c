@@ -105,6 +105,24 @@ void config_print_reference(const struct config_table *table, FILE *out)
 	}
 }
 
+void config_print_manual(const struct config_table *table, FILE *out)
+{
+	fputs(".Bl -tag -width Ds\n", out);
+	for (size_t i = 0; i < table->count; i++) {
+		const struct config_key *key = &table->keys[i];
+		const char *fallback = fallback_text(key);
+
+		fprintf(out, ".It Ic %s : Ar ", key->name);
+		print_word(key, out);
+		fprintf(out, "\n%s", key->help);
+		print_range(key, out);
+		if (fallback)
+			fprintf(out, "\nThe default is %s.", fallback);
+		fputc('\n', out);
+	}
+	fputs(".El\n", out);
+}
+
 static char *join(const struct config_strings *strings)
 {
 	char *text = NULL;

@@ -296,6 +296,8 @@ int main(int argc, char **argv)
 		printf("tendril-observer %s\n", TENDRIL_VERSION);
 	else if (request == OPTIONS_REFERENCE)
 		options_reference();
+	else if (request == OPTIONS_MANUAL)
+		options_manual();
 	if (request != OPTIONS_RUN)
 		return 0;
 	log_setup(levels[program.options.log_level], program.options.log_format == 1);

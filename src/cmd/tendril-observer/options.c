@@ -77,10 +77,9 @@ static const struct {
 	const char *flag;
 	enum options_request request;
 } requests[] = {
-	{ "--help", OPTIONS_HELP },
-	{ "-h", OPTIONS_HELP },
-	{ "--version", OPTIONS_VERSION },
-	{ "--print-config-reference", OPTIONS_REFERENCE },
+	{ "--help", OPTIONS_HELP },           { "-h", OPTIONS_HELP },
+	{ "--version", OPTIONS_VERSION },     { "--print-config-reference", OPTIONS_REFERENCE },
+	{ "--print-manual", OPTIONS_MANUAL },
 };
 
 struct arguments {
@@ -195,6 +194,15 @@ void options_help(void)
 	printf("Usage: tendril-observer [--config=FILE] [--KEY=VALUE ...]\n\n"
 	       "Keeps the flows that tendrild's programs report and serves them on grpc.sock.\n\n");
 	config_print_flags(&table, stdout);
+}
+
+/* The second half of tendril.yaml(5). */
+void options_manual(void)
+{
+	printf(".Sh KEYS OF THE OBSERVER\n"
+	       "Besides run_dir, instance and others of the agent that it needs:\n");
+	config_print_manual(&table, stdout);
+	printf(".Sh SEE ALSO\n.Xr tendril 1 ,\n.Xr tendril-observer 8 ,\n.Xr tendrild 8\n");
 }
 
 void options_reference(void)

@@ -23,7 +23,13 @@ struct options {
 	bool sandbox;
 };
 
-enum options_request { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_REFERENCE };
+enum options_request {
+	OPTIONS_RUN,
+	OPTIONS_HELP,
+	OPTIONS_VERSION,
+	OPTIONS_REFERENCE,
+	OPTIONS_MANUAL
+};
 
 /* -EINVAL with diag; -ENOMEM. */
 int options_load(int argc, char **argv, struct options *ret, enum options_request *ret_request,
@@ -31,3 +37,4 @@ int options_load(int argc, char **argv, struct options *ret, enum options_reques
 void options_clear(struct options *options);
 void options_help(void);
 void options_reference(void);
+void options_manual(void);

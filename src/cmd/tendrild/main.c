@@ -35,12 +35,30 @@ static void print_help(void)
 	config_print_flags(&settings_table, stdout);
 }
 
+/* The first half of tendril.yaml(5); the observer prints the other. */
+static void print_manual(void)
+{
+	printf(".\\\" SPDX-License-Identifier: Apache-2.0\n"
+	       ".Dd $Mdocdate$\n.Dt TENDRIL.YAML 5\n.Os\n"
+	       ".Sh NAME\n.Nm tendril.yaml\n.Nd settings of Tendril's agent and observer\n"
+	       ".Sh SYNOPSIS\n.Nm " SETTINGS_FILE "\n"
+	       ".Sh DESCRIPTION\n"
+	       "YAML. A key with dots stands for a mapping in a mapping; as a flag, for\n"
+	       ".Fl -KEY Ns = Ns Ar VALUE ,\nwhich overrides the file.\n"
+	       "An @ in a default is replaced by - and the instance, if one is set.\n"
+	       "A value that is wrong is refused with its file and line, and nothing is changed.\n"
+	       ".Sh KEYS OF THE AGENT\n");
+	config_print_manual(&settings_table, stdout);
+}
+
 static int answer_request(enum settings_request request)
 {
 	if (request == SETTINGS_HELP)
 		print_help();
 	else if (request == SETTINGS_VERSION)
 		printf("tendrild " TENDRIL_VERSION "\n");
+	else if (request == SETTINGS_MANUAL)
+		print_manual();
 	else
 		config_print_reference(&settings_table, stdout);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -118,6 +118,7 @@ static const struct {
 	{ "-h", SETTINGS_HELP },
 	{ "--version", SETTINGS_VERSION },
 	{ "--print-config-reference", SETTINGS_REFERENCE },
+	{ "--print-manual", SETTINGS_MANUAL },
 };
 
 /* Whether an argument is no key: --config, --help and so on. */

@@ -50,7 +50,13 @@ struct settings {
 extern const struct config_table settings_table;
 
 /* What main() was asked for. */
-enum settings_request { SETTINGS_RUN, SETTINGS_HELP, SETTINGS_VERSION, SETTINGS_REFERENCE };
+enum settings_request {
+	SETTINGS_RUN,
+	SETTINGS_HELP,
+	SETTINGS_VERSION,
+	SETTINGS_REFERENCE,
+	SETTINGS_MANUAL
+};
 
 struct settings_source {
 	int argc;
