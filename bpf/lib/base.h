@@ -47,6 +47,23 @@ static __always_inline __u32 td_bit(__u64 value)
 	return value;
 }
 
+/* Before Linux 6.4 these return an int whose upper half, read as a long, is undefined: a plain
+ * "< 0" would take every error for success. */
+static __always_inline int td_map_update(void *map, const void *key, const void *value, __u64 flags)
+{
+	return (int)bpf_map_update_elem(map, key, value, flags);
+}
+
+static __always_inline int td_queue_push(void *queue, const void *value)
+{
+	return (int)bpf_map_push_elem(queue, value, 0);
+}
+
+static __always_inline int td_queue_pop(void *queue, void *value)
+{
+	return (int)bpf_map_pop_elem(queue, value);
+}
+
 static __always_inline __u32 td_now(void)
 {
 	return bpf_ktime_get_coarse_ns() >> TD_TICK_SHIFT;

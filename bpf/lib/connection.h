@@ -114,7 +114,7 @@ static __always_inline int td_admit_new(struct __sk_buff *skb, struct td_slow *s
 	td_ct_count(skb, &s->ct, s);
 	if (old)
 		*old = s->ct;
-	else if (bpf_map_update_elem(&td_ct_new, &s->key, &s->ct, BPF_ANY) < 0 && !reason)
+	else if (td_map_update(&td_ct_new, &s->key, &s->ct, BPF_ANY) < 0 && !reason)
 		return TD_DROP_CT_MAP_INSERTION_FAILED;
 	return reason;
 }

@@ -100,7 +100,7 @@ TD_GLOBAL int td_ct_migrate(const struct td_ct_key *key)
 	prev = bpf_map_lookup_elem(&td_ct_prev, &copy);
 	if (prev) {
 		TD_COPY_PREFIX(&ct, prev, prev_layout.ct_size);
-		if (bpf_map_update_elem(&td_ct, &copy, &ct, BPF_NOEXIST) == 0)
+		if (td_map_update(&td_ct, &copy, &ct, BPF_NOEXIST) == 0)
 			td_count(TD_STAT_CT_MIGRATED);
 		return 0;
 	}
@@ -108,7 +108,7 @@ TD_GLOBAL int td_ct_migrate(const struct td_ct_key *key)
 	if (!prev)
 		return -1;
 	TD_COPY_PREFIX(&ct, prev, prev_layout.ct_size);
-	if (bpf_map_update_elem(&td_ct_new, &copy, &ct, BPF_NOEXIST) == 0)
+	if (td_map_update(&td_ct_new, &copy, &ct, BPF_NOEXIST) == 0)
 		td_count(TD_STAT_CT_MIGRATED);
 	return 0;
 }
@@ -176,7 +176,7 @@ TD_GLOBAL int td_ct_promote(const struct td_ct_key *key)
 	if (!attempt)
 		return -1;
 	ct = *attempt;
-	if (bpf_map_update_elem(&td_ct, &item.ct, &ct, BPF_NOEXIST) < 0) {
+	if (td_map_update(&td_ct, &item.ct, &ct, BPF_NOEXIST) < 0) {
 		td_count(TD_STAT_CT_FULL);
 		return -1;
 	}

@@ -109,14 +109,14 @@ static __attribute__((unused)) long td_gc_visit(__u32 index, void *data)
 	struct td_gc_item item;
 	bool stays;
 
-	if (bpf_map_pop_elem(&td_ct_gc, &item) < 0)
+	if (td_queue_pop(&td_ct_gc, &item) < 0)
 		return 1;
 	round->visited++;
 	if (item.kind == TD_GC_NAT)
 		stays = td_gc_visit_nat(&item.nat, round->config_flags, round->now);
 	else
 		stays = td_gc_visit_ct(&item.ct, round->config_flags, round->now);
-	if (!stays || bpf_map_push_elem(&td_ct_gc, &item, 0) < 0)
+	if (!stays || td_queue_push(&td_ct_gc, &item) < 0)
 		round->left++;
 	return 0;
 }

@@ -33,7 +33,7 @@ static __always_inline int td_gc_push(const struct td_gc_item *item)
 	__u32 zero = 0;
 	struct td_gc_state *state;
 
-	if (bpf_map_push_elem(&td_ct_gc, item, 0) < 0)
+	if (td_queue_push(&td_ct_gc, item) < 0)
 		return -1;
 	state = bpf_map_lookup_elem(&td_gc_timer, &zero);
 	if (state)

@@ -58,7 +58,7 @@ TD_GLOBAL int td_nat_migrate(const struct td_nat_key *key)
 	if (!prev)
 		return -1;
 	TD_COPY_PREFIX(&nat, prev, prev_layout.nat_size);
-	if (bpf_map_update_elem(&td_nat, &copy, &nat, BPF_NOEXIST) == 0)
+	if (td_map_update(&td_nat, &copy, &nat, BPF_NOEXIST) == 0)
 		td_count(TD_STAT_CT_MIGRATED);
 	return 0;
 }
@@ -106,7 +106,7 @@ static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_n
 		struct td_nat *have = td_nat_find(key, s->config_flags);
 
 		if (!have) /* an error: full, or another CPU was faster and the sender tries again */
-			return bpf_map_update_elem(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
+			return td_map_update(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
 		if (td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
 			return 0;
 		/* The checksum of SCTP covers ports with the whole packet: its port stays. */

@@ -335,7 +335,7 @@ static __always_inline int td_packet_fragment(struct td_packet *pkt)
 		frag.port[1] = pkt->conn.port[1];
 		frag.kind = pkt->conn.kind;
 		frag.icmp_type = pkt->icmp_type;
-		bpf_map_update_elem(&td_frag, &key, &frag, BPF_ANY);
+		td_map_update(&td_frag, &key, &frag, BPF_ANY);
 		return TD_GO;
 	}
 	found = bpf_map_lookup_elem(&td_frag, &key);

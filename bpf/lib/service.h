@@ -81,7 +81,7 @@ static __always_inline void td_service_remember(__u64 cookie, const struct td_ad
 	/* Every datagram of an unconnected socket comes by here. */
 	if (have && td_addr_equal(&have->addr, service) && have->port == service_port)
 		return;
-	bpf_map_update_elem(&td_sock_rev, &key, &val, BPF_ANY);
+	td_map_update(&td_sock_rev, &key, &val, BPF_ANY);
 }
 
 /* The service a socket believes to talk to; false: it talks to addr itself. */

@@ -245,6 +245,12 @@ static void apply(struct world *world, const struct verdict_case *c)
 				  c->rows[i].deny);
 }
 
+static void take_back(struct world *world, const struct verdict_case *c)
+{
+	for (size_t i = 0; i < 4; i++)
+		world_row(world, TABLE, c->rows[i].klass, c->rows[i].peer, 0, 0);
+}
+
 static void check(const struct world *world, const struct verdict_case *c, int ret, int whose)
 {
 	const struct td_event *event =
@@ -263,13 +269,14 @@ static void check(const struct world *world, const struct verdict_case *c, int r
 
 static void run_egress(bool ipv6)
 {
+	struct world *world = suite_world(NULL);
+
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct verdict_case *c = &cases[i];
-		struct world *world = suite_world(NULL);
 		const struct packet syn = {
 			.src = ipv6 ? "fd00::1" : "10.0.0.1",
 			.dst = ipv6 ? peers[c->peer].ipv6 : peers[c->peer].ipv4,
-			.sport = 40000,
+			.sport = 40000 + i, /* a connection of its own */
 			.dport = c->port ? c->port : PORT,
 			.flags = TCP_SYN,
 		};
@@ -277,18 +284,20 @@ static void run_egress(bool ipv6)
 		apply(world, c);
 		world_subject(world, POD_IDENTITY(1), 1, TABLE, TD_SUBJECT_ENFORCED | c->flags);
 		check(world, c, world_from_pod(world, 1, &syn), 0);
+		take_back(world, c);
 	}
 }
 
 static void run_ingress(bool ipv6)
 {
+	struct world *world = suite_world(NULL);
+
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct verdict_case *c = &cases[i];
-		struct world *world = suite_world(NULL);
 		const struct packet syn = {
 			.src = ipv6 ? peers[c->peer].ipv6 : peers[c->peer].ipv4,
 			.dst = ipv6 ? "fd00::1" : "10.0.0.1",
-			.sport = 40000,
+			.sport = 40000 + i, /* a connection of its own */
 			.dport = c->port ? c->port : PORT,
 			.flags = TCP_SYN,
 		};
@@ -303,6 +312,7 @@ static void run_ingress(bool ipv6)
 		else
 			ret = world_from_uplink(world, &syn);
 		check(world, c, ret, 1);
+		take_back(world, c);
 	}
 }
 
