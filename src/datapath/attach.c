@@ -128,19 +128,34 @@ static int tcx_attach(const struct attacher *attacher, uint32_t ifindex,
 	return bpf_link_update(fd, prog_fd, NULL) < 0 ? -errno : 0;
 }
 
-static int clsact_prepare(const struct attacher *attacher, uint32_t ifindex)
+static int mark(const struct attacher *attacher, uint32_t ifindex, const char *what)
 {
 	char name[PIN_NAME_MAX];
-	bool made = false;
-	int r;
 
-	r = clsact_create(attacher->netlink_fd, ifindex, &made);
-	if (r < 0 || !made)
-		return r;
-	pin_name(name, ifindex, "clsact");
+	pin_name(name, ifindex, what);
 	if (mkdir(pins_path(attacher->pins, PIN_LINK, name).text, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	return 0;
+}
+
+/* Whether there was a mark. */
+static bool unmark(const struct attacher *attacher, uint32_t ifindex, const char *what)
+{
+	char name[PIN_NAME_MAX];
+
+	pin_name(name, ifindex, what);
+	return rmdir(pins_path(attacher->pins, PIN_LINK, name).text) == 0;
+}
+
+/* Filters are marked before there are any: whatever dies on the way, the clean-up finds them. */
+static int clsact_prepare(const struct attacher *attacher, uint32_t ifindex)
+{
+	bool made = false;
+	int r = mark(attacher, ifindex, "filters");
+
+	if (r == 0)
+		r = clsact_create(attacher->netlink_fd, ifindex, &made);
+	return r == 0 && made ? mark(attacher, ifindex, "clsact") : r;
 }
 
 static bool links_are(const struct attacher *attacher, uint32_t ifindex,
@@ -223,17 +238,11 @@ int attach_device(const struct attacher *attacher, uint32_t ifindex,
 
 static void remove_filters(const struct attacher *attacher, uint32_t ifindex)
 {
-	struct pin_path made;
-	char name[PIN_NAME_MAX];
-
 	clsact_delete(attacher->netlink_fd, ifindex, false);
 	clsact_delete(attacher->netlink_fd, ifindex, true);
-	pin_name(name, ifindex, "clsact");
-	made = pins_path(attacher->pins, PIN_LINK, name);
-	if (access(made.text, F_OK) < 0)
-		return;
-	clsact_remove_unused(attacher->netlink_fd, ifindex);
-	rmdir(made.text);
+	unmark(attacher, ifindex, "filters");
+	if (unmark(attacher, ifindex, "clsact"))
+		clsact_remove_unused(attacher->netlink_fd, ifindex);
 }
 
 int attach_tighten(const struct attacher *attacher, uint32_t ifindex,
@@ -254,8 +263,8 @@ void attach_forget(const struct attacher *attacher, uint32_t ifindex)
 		pin_name(name, ifindex, directions[i].name);
 		pins_remove(attacher->pins, PIN_LINK, name);
 	}
-	pin_name(name, ifindex, "clsact");
-	rmdir(pins_path(attacher->pins, PIN_LINK, name).text);
+	unmark(attacher, ifindex, "filters");
+	unmark(attacher, ifindex, "clsact");
 }
 
 int attach_remove(const struct attacher *attacher, uint32_t ifindex)

@@ -73,6 +73,7 @@ struct nlmsghdr *netlink_add(struct netlink_batch *batch, uint16_t type, uint16_
 	batch->last->nlmsg_seq = batch->count + 1;
 	batch->requests[batch->count].what = what;
 	batch->requests[batch->count].optional = false;
+	batch->requests[batch->count].may_exist = false;
 	batch->count++;
 	return batch->last;
 }
@@ -83,6 +84,15 @@ struct nlmsghdr *netlink_add_optional(struct netlink_batch *batch, uint16_t type
 	struct nlmsghdr *nlh = netlink_add(batch, type, flags, what);
 
 	batch->requests[batch->count - 1].optional = true;
+	return nlh;
+}
+
+struct nlmsghdr *netlink_add_if_missing(struct netlink_batch *batch, uint16_t type,
+					const char *what)
+{
+	struct nlmsghdr *nlh = netlink_add(batch, type, NLM_F_CREATE | NLM_F_EXCL, what);
+
+	batch->requests[batch->count - 1].may_exist = true;
 	return nlh;
 }
 
@@ -141,7 +151,8 @@ static int refusal_report(const struct netlink_batch *batch, const struct nlmsgh
 	unsigned int index = nlh->nlmsg_seq - 1;
 	const char *text;
 
-	if (error->error == 0 || batch->requests[index].optional)
+	if (error->error == 0 || batch->requests[index].optional ||
+	    (error->error == -EEXIST && batch->requests[index].may_exist))
 		return 0;
 	if (diag) {
 		text = refusal_text(nlh, error);

@@ -26,6 +26,7 @@ struct netlink_batch {
 	struct {
 		const char *what; /* "add address": for the diagnostic */
 		bool optional;    /* failure is no error */
+		bool may_exist;   /* being there already is no error */
 	} requests[NETLINK_BATCH_MAX];
 	struct nlmsghdr *last;
 	char buffer[NETLINK_BATCH_BYTES] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -44,6 +45,8 @@ struct nlmsghdr *netlink_add(struct netlink_batch *batch, uint16_t type, uint16_
 			     const char *what);
 struct nlmsghdr *netlink_add_optional(struct netlink_batch *batch, uint16_t type, uint16_t flags,
 				      const char *what);
+struct nlmsghdr *netlink_add_if_missing(struct netlink_batch *batch, uint16_t type,
+					const char *what);
 /* Sends the batch and waits for every answer. The first error, diag (may be NULL) says of what. */
 int netlink_commit(struct netlink_batch *batch, struct diag *diag);
 

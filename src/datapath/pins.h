@@ -9,6 +9,7 @@
  *	maps/NAME-prev       its predecessor, while connections move over
  *	progs/NAME           an entry program
  *	links/IFINDEX-ingress, links/IFINDEX-egress    tcx links
+ *	links/IFINDEX-filters a directory: this device has, or is about to have, tc filters of ours
  *	links/IFINDEX-clsact a directory: we made this device's clsact qdisc
  *	links/cgroup-NAME    links of socket programs
  *

@@ -143,12 +143,10 @@ void rtnl_add_neighbour(struct netlink_batch *batch, uint32_t ifindex, const str
 	mnl_attr_put(nlh, NDA_LLADDR, 6, mac);
 }
 
-void rtnl_add_route(struct netlink_batch *batch, uint32_t ifindex,
-		    const struct td_addr *destination, const struct td_addr *gateway)
+static void put_route(struct nlmsghdr *nlh, uint32_t ifindex, const struct td_addr *destination,
+		      const struct td_addr *gateway)
 {
 	const struct td_addr *any = destination ? destination : gateway;
-	struct nlmsghdr *nlh = netlink_add(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE,
-					   gateway ? "add the default route" : "add the route");
 	struct rtmsg *message = mnl_nlmsg_put_extra_header(nlh, sizeof(*message));
 
 	message->rtm_family = (uint8_t)address_family(any);
@@ -157,9 +155,30 @@ void rtnl_add_route(struct netlink_batch *batch, uint32_t ifindex,
 	message->rtm_protocol = RTPROT_STATIC;
 	message->rtm_scope = gateway || !address_is_ipv4(any) ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
 	message->rtm_type = RTN_UNICAST;
+	/* Or the kernel would look for the gateway behind the interface that was there first. */
+	if (gateway && address_is_ipv4(gateway))
+		message->rtm_flags = RTNH_F_ONLINK;
 	if (destination)
 		put_address(nlh, RTA_DST, destination);
 	if (gateway)
 		put_address(nlh, RTA_GATEWAY, gateway);
 	mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
+}
+
+void rtnl_add_route(struct netlink_batch *batch, uint32_t ifindex,
+		    const struct td_addr *destination)
+{
+	put_route(netlink_add(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "add the route"),
+		  ifindex, destination, NULL);
+}
+
+void rtnl_add_default_route(struct netlink_batch *batch, uint32_t ifindex,
+			    const struct td_addr *gateway)
+{
+	/* fe80::1 is on every link. */
+	if (address_is_ipv4(gateway))
+		put_route(netlink_add_if_missing(batch, RTM_NEWROUTE, "add the gateway's route"),
+			  ifindex, gateway, NULL);
+	put_route(netlink_add_if_missing(batch, RTM_NEWROUTE, "add the default route"), ifindex,
+		  NULL, gateway);
 }

@@ -31,6 +31,10 @@ void rtnl_set_ipv4_forwarding(struct netlink_batch *batch, uint32_t ifindex);
 void rtnl_add_address(struct netlink_batch *batch, uint32_t ifindex, const struct td_addr *addr);
 void rtnl_add_neighbour(struct netlink_batch *batch, uint32_t ifindex, const struct td_addr *addr,
 			const uint8_t mac[6]);
-/* destination NULL: default route; gateway NULL: on the link. Of the family of whichever is given. */
+/* The whole address, on the link. */
 void rtnl_add_route(struct netlink_batch *batch, uint32_t ifindex,
-		    const struct td_addr *destination, const struct td_addr *gateway);
+		    const struct td_addr *destination);
+/* The default route by a gateway on the link, unless there is one: a container's first interface
+ * keeps it. */
+void rtnl_add_default_route(struct netlink_batch *batch, uint32_t ifindex,
+			    const struct td_addr *gateway);

@@ -92,7 +92,8 @@ static int see_neighbour(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-/* In the pod the default route by our gateway, on the node the pod's own. */
+/* In the pod a default route by our gateway, on whichever of its interfaces; on the node the pod's
+ * own route. */
 static int see_route(const struct nlmsghdr *nlh, void *data)
 {
 	const struct rtmsg *message = mnl_nlmsg_get_payload(nlh);
@@ -111,7 +112,7 @@ static int see_route(const struct nlmsghdr *nlh, void *data)
 		else if (mnl_attr_get_type(attr) == (facts->pod ? RTA_GATEWAY : RTA_DST))
 			target = attr_is(attr, addr);
 	}
-	if (device && target)
+	if ((device || facts->pod) && target)
 		facts->route[family] = true;
 	return 0;
 }
