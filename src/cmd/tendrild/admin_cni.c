@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent.h"
 #include "base/address.h"
@@ -58,32 +59,32 @@ static json_t *address_json(const struct td_addr *addr)
 	return address_is_zero(addr) ? json_null() : json_string(address_format(addr, buf));
 }
 
-static json_t *mac_json(const uint8_t mac[6])
+static void format_mac(const uint8_t mac[6], char text[static 18])
 {
-	char text[18];
-
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		 mac[3], mac[4], mac[5]);
-	return json_string(text);
+	snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+		 mac[5]);
 }
 
 /* abi/config.h: the pod's MAC is a prefix and its id. */
-static json_t *pod_mac_json(uint32_t id)
+static void pod_mac(uint32_t id, char text[static 18])
 {
 	const uint8_t mac[6] = { TD_POD_MAC0,         TD_POD_MAC1,        (uint8_t)(id >> 24),
 				 (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
 
-	return mac_json(mac);
+	format_mac(mac, text);
 }
 
 static json_t *attachment_json(const struct agent *agent, const struct workload *workload)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:s, s:o, s:I, s:I}", "id", (json_int_t)workload->id,
+	char mac[18], host_mac[18];
+
+	pod_mac(workload->id, mac);
+	format_mac(agent_host_mac, host_mac);
+	return json_pack("{s:I, s:o, s:o, s:s, s:s, s:s, s:I, s:I}", "id", (json_int_t)workload->id,
 			 "ipv4", address_json(&workload->ipv4), "ipv6",
-			 address_json(&workload->ipv6), "mac", pod_mac_json(workload->id),
-			 "host_ifname", workload->host_ifname, "host_mac", mac_json(agent_host_mac),
-			 "mtu", (json_int_t)agent_mtu(agent), "identity",
-			 (json_int_t)workload->identity);
+			 address_json(&workload->ipv6), "mac", mac, "host_ifname",
+			 workload->host_ifname, "host_mac", host_mac, "mtu",
+			 (json_int_t)agent_mtu(agent), "identity", (json_int_t)workload->identity);
 }
 
 static void reply_add(struct agent *agent, const struct endpoint_request *request,
@@ -128,22 +129,70 @@ ADMIN_HANDLER(admin_cni_del)
 	endpoints_delete(agent->endpoints, del.container_id, del.ifname);
 }
 
-/* CHECK's prev_result must name the addresses the interface has. */
-static bool result_has(const json_t *result, const struct td_addr *addr)
+static bool ip_is(const json_t *ip, const struct td_addr *addr)
 {
-	const json_t *ips = json_object_get(result, "ips");
+	const char *text = text_of(ip, "address");
 	struct prefix prefix;
-	const json_t *ip;
+
+	return text && prefix_parse(text, &prefix) == 0 && address_compare(&prefix.addr, addr) == 0;
+}
+
+/* Index of the interface in prevResult, -1 if it is not there. In the pod: those with a sandbox. */
+static int interface_of(const json_t *result, const char *name, bool in_pod)
+{
+	const json_t *interfaces = json_object_get(result, "interfaces"), *interface;
 	size_t i;
 
-	json_array_foreach (ips, i, ip) {
-		const char *text = text_of(ip, "address");
+	json_array_foreach (interfaces, i, interface) {
+		const char *found = text_of(interface, "name");
+		const char *sandbox = text_of(interface, "sandbox");
 
-		if (text && prefix_parse(text, &prefix) == 0 &&
-		    address_compare(&prefix.addr, addr) == 0)
-			return true;
+		if (found && strcmp(found, name) == 0 && (sandbox && *sandbox) == in_pod)
+			return (int)i;
 	}
+	return -1;
+}
+
+static bool has_ip(const json_t *result, const struct td_addr *addr)
+{
+	const json_t *ips = json_object_get(result, "ips"), *ip;
+	size_t i;
+
+	json_array_foreach (ips, i, ip)
+		if (ip_is(ip, addr))
+			return true;
 	return address_is_zero(addr);
+}
+
+/* What prevResult says of this interface and the kernel does not; NULL: nothing. What it says of
+ * others is their plugins' matter. */
+static const char *result_differs(const json_t *result, const struct workload *workload)
+{
+	const json_t *ips = json_object_get(result, "ips"), *ip;
+	int pod = interface_of(result, workload->ifname, true);
+	char mac[18];
+	size_t i;
+
+	if (!has_ip(result, &workload->ipv4) || !has_ip(result, &workload->ipv6))
+		return "an address of the interface is missing";
+	if (!json_object_get(result, "interfaces"))
+		return NULL;
+	if (pod < 0 || interface_of(result, workload->host_ifname, false) < 0)
+		return "the interface or its host end is missing";
+	pod_mac(workload->id, mac);
+	const char *said =
+		text_of(json_array_get(json_object_get(result, "interfaces"), (size_t)pod), "mac");
+
+	if (said && strcasecmp(said, mac) != 0)
+		return "the interface has another MAC address";
+	json_array_foreach (ips, i, ip) {
+		const json_t *interface = json_object_get(ip, "interface");
+
+		if (json_is_integer(interface) && json_integer_value(interface) == pod &&
+		    !ip_is(ip, &workload->ipv4) && !ip_is(ip, &workload->ipv6))
+			return "it names an address that the interface does not have";
+	}
+	return NULL;
 }
 
 ADMIN_HANDLER(admin_cni_check)
@@ -155,6 +204,7 @@ ADMIN_HANDLER(admin_cni_check)
 	const struct workload *workload;
 	struct diag diag = {};
 	const json_t *previous;
+	const char *differs;
 
 	if (admin_request_json(request, response, &body) < 0)
 		return;
@@ -165,10 +215,9 @@ ADMIN_HANDLER(admin_cni_check)
 	}
 	workload = endpoints_find(agent->endpoints, check.container_id, check.ifname);
 	previous = json_object_get(body, "prev_result");
-	if (previous &&
-	    (!result_has(previous, &workload->ipv4) || !result_has(previous, &workload->ipv6)))
-		admin_response_error(response, 409, "differs",
-				     "the interface's addresses are not those of prevResult");
+	differs = previous ? result_differs(previous, workload) : NULL;
+	if (differs)
+		admin_response_error(response, 409, "differs", "prevResult: %s", differs);
 }
 
 static bool is_kept(const struct workload *workload, void *data)

@@ -244,6 +244,23 @@ static int bring_up(struct adding *adding, struct workload *workload)
 	return r;
 }
 
+/* A runtime that detaches and attaches again finds the name free: the kernel may still be unlinking
+ * the interface that had it. */
+static void finish_deletion(const struct adding *adding)
+{
+	const struct endpoint_request *request = adding->request;
+
+	for (struct workload *workload = adding->endpoints->first, *next; workload;
+	     workload = next) {
+		next = workload->next;
+		if (workload->state == ENDPOINT_DELETING &&
+		    strcmp(workload->ifname, request->ifname) == 0 &&
+		    (strcmp(workload->container_id, request->container_id) == 0 ||
+		     strcmp(workload->netns, request->netns) == 0))
+			endpoints_remove(adding->endpoints, workload, true);
+	}
+}
+
 /* The attachment that is there already, if it is alive and the same. */
 static struct workload *adopt_existing(struct adding *adding)
 {
@@ -294,6 +311,7 @@ static int add(struct adding *adding, const struct workload **ret)
 	if (r < 0)
 		return r;
 	adding->refusal = REFUSED_INTERNAL;
+	finish_deletion(adding);
 	workload = adopt_existing(adding);
 	if (workload) {
 		*ret = workload;
