@@ -143,6 +143,12 @@ static char *read_stdin(size_t *ret_len)
 	return take_ptr(text);
 }
 
+/* Some callers of VERSION write a newline, or nothing. */
+static bool is_blank(const char *text, size_t len)
+{
+	return strspn(text, " \t\r\n") == len;
+}
+
 static int read_config(struct cni_request *request)
 {
 	_cleanup_free_ char *text = NULL;
@@ -154,7 +160,7 @@ static int read_config(struct cni_request *request)
 		return cni_fail(CNI_NEWEST, CNI_IO_FAILURE,
 				"the network configuration on stdin is longer than %u bytes",
 				STDIN_MAX);
-	if (len == 0 && strcmp(request->command, "VERSION") == 0)
+	if (is_blank(text, len) && strcmp(request->command, "VERSION") == 0)
 		request->config = json_object();
 	else
 		request->config = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
