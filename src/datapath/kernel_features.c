@@ -5,17 +5,28 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
+#include <linux/if_link.h>
 
 #include "attach.h"
 #include "base/cleanup.h"
 #include "base/util.h"
+#include "clsact.h"
+#include "netlink.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 #define KERNEL_MAJOR 6
 #define KERNEL_MINOR 1
@@ -195,6 +206,93 @@ static bool probe_lsm(char *detail)
 	return probe_traced("file_open", BPF_PROG_TYPE_LSM, BPF_LSM_MAC, detail);
 }
 
+static bool probe_netns_cookie(char *detail)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie;
+	socklen_t length = sizeof(cookie);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) < 0)
+		return fail(detail, errno);
+	return true;
+}
+
+static int try_clsact(int netlink_fd)
+{
+	bool made;
+
+	return clsact_create(netlink_fd, if_nametoindex("lo"), &made);
+}
+
+static int try_link(int netlink_fd, const char *kind)
+{
+	struct netlink_batch batch;
+	struct nlmsghdr *nlh;
+	struct nlattr *info;
+
+	netlink_begin(&batch, netlink_fd);
+	nlh = netlink_add(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, "add a device");
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "probe0");
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	if (strcmp(kind, "vxlan") == 0) {
+		struct nlattr *data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+
+		mnl_attr_put_u8(nlh, IFLA_VXLAN_COLLECT_METADATA, 1);
+		mnl_attr_nest_end(nlh, data);
+	}
+	mnl_attr_nest_end(nlh, info);
+	return netlink_commit(&batch, NULL);
+}
+
+static int try_vxlan(int netlink_fd)
+{
+	return try_link(netlink_fd, "vxlan");
+}
+
+static int try_wireguard(int netlink_fd)
+{
+	return try_link(netlink_fd, "wireguard");
+}
+
+/* A child's own network namespace, which is gone with it: the caller's is never changed. The exit
+ * status is an errno. */
+static bool probe_in_netns(int (*attempt)(int netlink_fd), char *detail)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		int fd, r = unshare(CLONE_NEWNET) < 0 ? -errno : netlink_open(0, &fd);
+
+		_exit(r < 0 ? -r : -attempt(fd));
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return fail(detail, errno);
+	if (pid < 0)
+		return fail(detail, errno);
+	if (!WIFEXITED(status))
+		return fail(detail, ECHILD);
+	return WEXITSTATUS(status) == 0 || fail(detail, WEXITSTATUS(status));
+}
+
+static bool probe_clsact(char *detail)
+{
+	return probe_in_netns(try_clsact, detail);
+}
+
+static bool probe_vxlan(char *detail)
+{
+	return probe_in_netns(try_vxlan, detail);
+}
+
+static bool probe_wireguard(char *detail)
+{
+	return probe_in_netns(try_wireguard, detail);
+}
+
 static const struct row {
 	const char *name;
 	bool required;
@@ -209,6 +307,9 @@ static const struct row {
 	{ "BPF JIT", false, probe_jit, "each packet costs several times as much" },
 	{ "tcx", false, probe_tcx,
 	  "tc clsact filters instead: others' tc commands can remove them" },
+	{ "tc clsact", false, probe_clsact, "without tcx too, no program can be attached" },
+	{ "netns cookie", true, probe_netns_cookie,
+	  "processes' services and pods are not told apart" },
 	{ "bpf_redirect_peer", false, probe_redirect_peer,
 	  "packets between pods take the way through the backlog queue" },
 	{ "cgroup v2", false, probe_cgroup2, "services are not translated" },
@@ -219,6 +320,9 @@ static const struct row {
 	{ "uprobes", false, probe_uprobe, "tracing policies with uprobes are refused" },
 	{ "fentry", false, probe_fentry, "tracing policies on kernel functions use kprobes" },
 	{ "BPF LSM", false, probe_lsm, "actions are stopped after the fact, not prevented" },
+	{ "VXLAN", false, probe_vxlan, "no overlay between nodes; this build makes none" },
+	{ "WireGuard", false, probe_wireguard,
+	  "no encryption between nodes; this build makes none" },
 };
 
 static int silent(enum libbpf_print_level level, const char *fmt, va_list args)

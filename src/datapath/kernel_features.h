@@ -4,7 +4,8 @@
  * In: the running kernel    Out: a table    Owns: nothing    Thread: any
  *
  * Each answer comes from trying: a tiny program is loaded, or a call made that is refused for one
- * reason if the feature is there and for another if it is not. Nothing is attached. */
+ * reason if the feature is there and for another if it is not. Devices are tried in a network
+ * namespace of a child process; nothing of the caller's is changed. */
 #pragma once
 
 #include <stdbool.h>

@@ -63,7 +63,8 @@ static int set_up(struct cli *cli, const char *color)
 int main(int argc, char **argv)
 {
 	const char *env = getenv("TENDRIL_RUN_DIR");
-	struct cli cli = { .run_dir = env && *env ? env : "/run/tendril" };
+	struct cli cli = { .run_dir = env && *env ? env : "/run/tendril",
+			   .run_dir_given = env && *env };
 	const char *color = "auto", *value;
 	int i, r;
 
@@ -77,6 +78,7 @@ int main(int argc, char **argv)
 		value = global_value("--run-dir", argc, argv, &i);
 		if (value) {
 			cli.run_dir = value;
+			cli.run_dir_given = true;
 			continue;
 		}
 		value = global_value("--color", argc, argv, &i);

@@ -24,6 +24,7 @@ struct verb_option {
 /* Options before the verb, and what they mean for all verbs. */
 struct cli {
 	const char *run_dir;    /* never NULL */
+	bool run_dir_given;     /* by flag or environment */
 	char admin_socket[108]; /* run_dir/tendril.sock */
 	char grpc_socket[108];  /* run_dir/grpc.sock */
 	bool color;             /* stdout is a terminal, or asked for */
@@ -42,9 +43,10 @@ struct verb {
 /* All verbs, in the order of the help; ends with NULL. */
 extern const struct verb *const verbs[];
 
-extern const struct verb verb_apply, verb_bugreport, verb_completion, verb_connectivity, verb_ct,
-	verb_delete, verb_endpoint, verb_get, verb_identity, verb_list, verb_manual, verb_observe,
-	verb_policy, verb_run, verb_service, verb_status, verb_version;
+extern const struct verb verb_apply, verb_bugreport, verb_cleanup, verb_completion,
+	verb_connectivity, verb_ct, verb_delete, verb_endpoint, verb_get, verb_identity, verb_list,
+	verb_manual, verb_observe, verb_policy, verb_probe, verb_run, verb_service, verb_status,
+	verb_version;
 
 /* Goes through argv (argv[0] is the verb's name), calling set() for each option in turn; set()
  * returns 0, or an exit code after saying what is wrong. --help prints and exits 0. ret_first:

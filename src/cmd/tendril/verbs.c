@@ -16,6 +16,8 @@ const struct verb *const verbs[] = {
 	&verb_observe,
 	&verb_list,
 	&verb_connectivity,
+	&verb_probe,
+	&verb_cleanup,
 	&verb_bugreport,
 	&verb_completion,
 	&verb_manual,
