@@ -94,6 +94,23 @@ static __always_inline bool td_nat_is_supported(const struct td_packet *pkt)
 	}
 }
 
+static __always_inline __be16 td_nat_any_port(__u32 span)
+{
+	return bpf_htons(load_config.nat_port_min + bpf_get_prandom_u32() % span);
+}
+
+/* The port to try first. Outside the range a socket of the node may wear it towards the same remote,
+ * unknown to us (docs/adr/0018). The checksum of SCTP covers ports with the whole packet: its stays. */
+static __always_inline __be16 td_nat_first_port(__be16 pod_port, __u8 protocol, __u32 span)
+{
+	__u16 port = bpf_ntohs(pod_port);
+
+	if (protocol == IPPROTO_SCTP || !span ||
+	    (port >= load_config.nat_port_min && port <= load_config.nat_port_max))
+		return pod_port;
+	return td_nat_any_port(span);
+}
+
 /* Finds a free outside port for the connection and enters it into td_nat. 1: entered; 0: the same
  * mapping was there; negative: there is none to be had. */
 static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_nat_key *key)
@@ -101,7 +118,7 @@ static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_n
 	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
 	struct td_nat want = { .pod = s->pkt.conn.addr[0], .pod_port = s->pkt.conn.port[0] };
 
-	key->local_port = want.pod_port;
+	key->local_port = td_nat_first_port(want.pod_port, key->protocol, span);
 	for (int i = 0; i <= TD_NAT_TRIES; i++) {
 		struct td_nat *have = td_nat_find(key, s->config_flags);
 
@@ -109,11 +126,9 @@ static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_n
 			return td_map_update(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
 		if (td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
 			return 0;
-		/* The checksum of SCTP covers ports with the whole packet: its port stays. */
 		if (key->protocol == IPPROTO_SCTP || !span)
 			return -1;
-		key->local_port =
-			bpf_htons(load_config.nat_port_min + bpf_get_prandom_u32() % span);
+		key->local_port = td_nat_any_port(span);
 	}
 	return -1;
 }

@@ -81,13 +81,13 @@ static const struct round_trip {
 	    .dst = OUTSIDE,
 	    .protocol = IPPROTO_ICMP,
 	    .icmp_type = 8,
-	    .id = 4711,
+	    .id = 40711,
 	    .payload_len = 56 },
 	  { .src = OUTSIDE,
 	    .dst = NODE,
 	    .protocol = IPPROTO_ICMP,
 	    .icmp_type = 0,
-	    .id = 4711,
+	    .id = 40711,
 	    .payload_len = 56 } },
 	{ "echo over IPv6",
 	  "fd00::1",
@@ -96,13 +96,13 @@ static const struct round_trip {
 	    .dst = OUTSIDE6,
 	    .protocol = IPPROTO_ICMPV6,
 	    .icmp_type = 128,
-	    .id = 4711,
+	    .id = 40711,
 	    .payload_len = 56 },
 	  { .src = OUTSIDE6,
 	    .dst = NODE6,
 	    .protocol = IPPROTO_ICMPV6,
 	    .icmp_type = 129,
-	    .id = 4711,
+	    .id = 40711,
 	    .payload_len = 56 } },
 	{ "SCTP over IPv4",
 	  "10.0.0.1",
@@ -176,13 +176,39 @@ static void taken_port_is_exchanged(void **state)
 		assert_int_equal(world_from_pod(world, 2, &out), REDIRECT);
 		assert_ends(world, t->node, t->out.dst);
 		port = packet_port(world->frame, echo ? 2 : 0);
-		assert_in_range(port, 30000, 30999);
+		assert_in_range(port, 40000, 40999);
 		back.dport = back.id = port;
 		assert_int_equal(world_from_uplink(world, &back), REDIRECT);
 		assert_ends(world, back.src, out.src);
 		assert_int_equal(packet_port(world->frame, echo ? 2 : 1),
 				 echo ? out.id : out.sport);
 	}
+}
+
+/* A socket of the node may wear such a port towards the same server. */
+static void port_outside_the_range_is_exchanged(void **state)
+{
+	static const uint16_t ports[] = { 1024, 39999, 41000, 65535 };
+	static const size_t kinds[] = { 0, 1, 2, 4, 5 };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		for (size_t j = 0; j < sizeof(ports) / sizeof(ports[0]); j++) {
+			const struct round_trip *t = &trips[kinds[i]];
+			struct world *world = nat_world(NULL, NULL);
+			struct packet out = t->out, back = t->back;
+			bool echo = out.id != 0;
+			uint16_t port;
+
+			out.sport = out.id = ports[j];
+			assert_int_equal(world_from_pod(world, 1, &out), REDIRECT);
+			assert_ends(world, t->node, out.dst);
+			port = packet_port(world->frame, echo ? 2 : 0);
+			assert_in_range(port, 40000, 40999);
+			back.dport = back.id = port;
+			assert_int_equal(world_from_uplink(world, &back), REDIRECT);
+			assert_ends(world, back.src, t->pod);
+			assert_int_equal(packet_port(world->frame, echo ? 2 : 1), ports[j]);
+		}
 }
 
 static void full_table_drops_what_it_cannot_bring_back(void **state)
@@ -388,6 +414,7 @@ int main(void)
 		cmocka_unit_test(packets_go_out_as_the_node_and_come_back),
 		cmocka_unit_test(udp_without_checksum_stays_without),
 		cmocka_unit_test(taken_port_is_exchanged),
+		cmocka_unit_test(port_outside_the_range_is_exchanged),
 		cmocka_unit_test(full_table_drops_what_it_cannot_bring_back),
 		cmocka_unit_test(range_without_a_free_port_drops),
 		cmocka_unit_test(other_protocols_are_not_masqueraded),

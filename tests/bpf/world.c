@@ -71,8 +71,8 @@ struct td_load_config world_load_config(void)
 		.ct_udp_stream = TD_TICKS(120),
 		.ct_icmp = TD_TICKS(30),
 		.ct_other = TD_TICKS(600),
-		.nat_port_min = 30000,
-		.nat_port_max = 30999,
+		.nat_port_min = 40000,
+		.nat_port_max = 40999,
 		.drop_report_interval = TD_TICKS(30),
 		.has_redirect_peer = 1,
 	};

@@ -66,9 +66,9 @@ static const struct config_key keys[] = {
 	    "Pods' traffic leaving by a device gets the node's address."),
 	KEY("no_masquerade", CONFIG_PREFIX_LIST, 0, 16, "", no_masquerade,
 	    "Destinations that see the pod's own address."),
-	KEY("nat_port_min", CONFIG_UINT, 1024, 65535, "32768", nat_port_min,
+	KEY("nat_port_min", CONFIG_UINT, 1024, 65535, "61000", nat_port_min,
 	    "First port of masqueraded connections."),
-	KEY("nat_port_max", CONFIG_UINT, 1024, 65535, "60999", nat_port_max,
+	KEY("nat_port_max", CONFIG_UINT, 1024, 65535, "65535", nat_port_max,
 	    "Last port of masqueraded connections."),
 	{ "attach", CONFIG_ENUM, 0, 0, "auto",
 	  "How programs are attached to devices: by tcx where the kernel has it (6.6), or always as tc "
