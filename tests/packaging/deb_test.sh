@@ -16,8 +16,8 @@ for dir in proc dev; do
 done
 mount -t tmpfs tmpfs "$W/root/run"
 inside() { chroot "$W/root" "$@"; }
-cp "$deb" "$W/root/tendril.deb" # /tmp may be another file system
-deb=/tendril.deb
+cp "$deb" "$W/root/package.deb" # /tmp may be another file system
+deb=/package.deb
 
 # Everything but dpkg's own books and logs.
 added() {
