@@ -165,14 +165,15 @@ show_logs() {
 	done
 }
 
-# check NAME COMMAND...: its success; check_not NAME COMMAND...: its failure.
+# check NAME COMMAND...: its success; check_not NAME COMMAND...: its failure. Probes wait TRY_SECONDS
+# for an answer, below check_not DENY_SECONDS.
 check() {
 	local name=$1
 	shift
 	if "$@"; then ok "$name"; else not_ok "$name ($*)"; fi
 }
 check_not() {
-	local name=$1 status=0
+	local name=$1 status=0 TRY_SECONDS=${DENY_SECONDS:-2}
 	shift
 	"$@" || status=$?
 	case $status in

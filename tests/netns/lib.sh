@@ -198,7 +198,7 @@ listens() { # WHERE PROTOCOL PORT
 	at "$1" ss -Hln "--$2" "sport = :$3" | grep -q .
 }
 
-TRY_SECONDS=${TRY_SECONDS:-2}
+TRY_SECONDS=${TRY_SECONDS:-5} DENY_SECONDS=${DENY_SECONDS:-2}
 tcp() { # WHERE ADDRESS PORT: a line goes there and comes back
 	[ "$(echo hello | at "$1" nc -N -w "$TRY_SECONDS" "$2" "$3" 2>/dev/null)" = hello ]
 }
