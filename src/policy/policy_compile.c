@@ -217,7 +217,7 @@ static struct mix *mix_find(const struct compile *compile, enum td_direction dir
 
 	for (; mix; mix = mix->next)
 		if (mix->hash == hash && mix->count == compile->spec_count &&
-		    memcmp(mix->specs, compile->specs, size) == 0 &&
+		    (!size || memcmp(mix->specs, compile->specs, size) == 0) &&
 		    (!mix->named || ports_equal(mix->named, subject)))
 			break;
 	return mix;

@@ -13,15 +13,16 @@
 #include <unistd.h>
 
 #include "model/object.h"
+#include "source/batches.h"
 #include "source/text_file.h"
 
-#define TEMPORARY_PREFIX ".new-"
-#define NAME_SHOWN_MAX   120 /* of a name too long for a file's name; a hash tells the rest apart */
+#define NAME_SHOWN_MAX 120 /* of a name too long for a file's name; a hash tells the rest apart */
 
 struct api_objects {
 	struct store *store;
 	char *dir;
 	int dir_fd;
+	struct batches *batches;
 };
 
 /* FNV-1a, 64 bits (RFC draft-eastlake-fnv). */
@@ -57,11 +58,6 @@ static void change_file_name(const struct store_change *change, char buf[static 
 		file_name(change->kind, change->namespace, change->name, buf);
 }
 
-static void temporary_name(size_t index, char buf[static 64])
-{
-	snprintf(buf, 64, TEMPORARY_PREFIX "%zu", index);
-}
-
 static DIR *list_dir(int dir_fd)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -76,19 +72,6 @@ static void closedirp(DIR **dir)
 {
 	if (*dir)
 		closedir(*dir);
-}
-
-static int remove_leftovers(int dir_fd)
-{
-	_cleanup_(closedirp) DIR *dir = list_dir(dir_fd);
-	struct dirent *entry;
-
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir)))
-		if (!strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)))
-			unlinkat(dir_fd, entry->d_name, 0);
-	return 0;
 }
 
 int api_objects_open(const char *dir, struct store *store, struct api_objects **ret)
@@ -108,7 +91,7 @@ int api_objects_open(const char *dir, struct store *store, struct api_objects **
 	objects->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (objects->dir_fd < 0)
 		return -errno;
-	r = remove_leftovers(objects->dir_fd);
+	r = batches_new(objects->dir_fd, &objects->batches);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(objects);
@@ -119,6 +102,7 @@ void api_objects_free(struct api_objects *objects)
 {
 	if (!objects)
 		return;
+	batches_free(objects->batches);
 	if (objects->dir_fd >= 0)
 		close(objects->dir_fd);
 	free(objects->dir);
@@ -221,81 +205,58 @@ int api_objects_load(struct api_objects *objects,
 	return store_commit(objects->store, loading.changes, loading.count, diag);
 }
 
-static int disk_error(struct api_objects *objects, const struct store_change *change, int error,
-		      const char *consequence, struct diag *diag)
+static int disk_error(struct api_objects *objects, int error, const char *consequence,
+		      struct diag *diag)
 {
-	char name[NAME_MAX + 1];
-
-	change_file_name(change, name);
-	diag_set(diag, NULL, 0, "found %s/%s cannot be kept (%s): %s, expected a disk that writes",
-		 objects->dir, name, strerror(-error), consequence);
+	diag_set(diag, NULL, 0, "found %s cannot be written (%s): %s, expected a disk that writes",
+		 objects->dir, strerror(-error), consequence);
 	return error;
 }
 
-static void remove_temporaries(struct api_objects *objects, size_t count)
+static int write_batch(struct api_objects *objects, const struct store_change *changes,
+		       size_t count)
 {
-	char temporary[64];
+	char name[NAME_MAX + 1];
+	int r = batches_begin(objects->batches);
 
-	for (size_t i = 0; i < count; i++) {
-		temporary_name(i, temporary);
-		unlinkat(objects->dir_fd, temporary, 0);
-	}
-}
-
-static int write_temporaries(struct api_objects *objects, const struct store_change *changes,
-			     size_t count, struct diag *diag)
-{
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < count; i++) {
 		const struct object *object = changes[i].object;
-		char temporary[64];
-		int r;
 
 		assert(changes[i].origin == STORE_API);
-		if (!object)
-			continue;
-		temporary_name(i, temporary);
-		r = text_file_write(objects->dir_fd, temporary, object->text, strlen(object->text));
-		if (r < 0) {
-			remove_temporaries(objects, count);
-			return disk_error(objects, &changes[i], r, "nothing has changed", diag);
-		}
+		change_file_name(&changes[i], name);
+		if (object)
+			batches_put(objects->batches, name, object->text, strlen(object->text));
+		else
+			batches_delete(objects->batches, name);
 	}
-	return 0;
-}
-
-static int move_into_place(struct api_objects *objects, const struct store_change *change,
-			   size_t index)
-{
-	char temporary[64], name[NAME_MAX + 1];
-
-	change_file_name(change, name);
-	if (!change->object)
-		return unlinkat(objects->dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
-	temporary_name(index, temporary);
-	return renameat(objects->dir_fd, temporary, objects->dir_fd, name) < 0 ? -errno : 0;
+	return batches_sync(objects->batches);
 }
 
 int api_objects_commit(struct api_objects *objects, const struct store_change *changes,
 		       size_t count, struct diag *diag)
 {
-	static const char in_force[] = "the change is in force, but may not survive a restart";
-	int r = write_temporaries(objects, changes, count, diag);
+	int r;
 
+	if (!count)
+		return 0;
+	r = write_batch(objects, changes, count);
 	if (r < 0)
-		return r;
+		return disk_error(objects, r, "nothing has changed", diag);
 	r = store_commit(objects->store, changes, count, diag);
 	if (r < 0) {
-		remove_temporaries(objects, count);
+		batches_abandon(objects->batches);
 		return r;
 	}
-	for (size_t i = 0; i < count; i++) {
-		r = move_into_place(objects, &changes[i], i);
-		if (r < 0) {
-			remove_temporaries(objects, count);
-			return disk_error(objects, &changes[i], r, in_force, diag);
-		}
-	}
-	if (count && fsync(objects->dir_fd) < 0)
-		return disk_error(objects, &changes[0], -errno, in_force, diag);
+	r = batches_commit(objects->batches);
+	if (r < 0)
+		return disk_error(objects, r,
+				  "the change is in force, but may not survive a restart", diag);
 	return 0;
+}
+
+int api_objects_settle(struct api_objects *objects)
+{
+	return batches_settle(objects->batches);
 }

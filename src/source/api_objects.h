@@ -2,12 +2,13 @@
 /* api_objects: objects applied through the API, kept one file each so that they survive a reboot.
  *
  * In: changes of origin STORE_API    Out: the same changes in the store, and files
- * Owns: the directory's files named KIND_NAMESPACE_NAME.yaml and .new-*    Thread: main loop; blocks
- * on the disk until what was written is there to stay
+ * Owns: the directory's files named KIND_NAMESPACE_NAME.yaml, and those of batches.h
+ * Thread: main loop; blocks on the disk until what was written is there to stay
  *
- * A file is the object's own text. It is written beside its place, synced, renamed, and the
- * directory synced, before the caller may answer. A file that does not parse, or whose name is not
- * its object's, is reported and left alone. */
+ * A file is the object's own text. What is committed together is made durable together, by two
+ * flushes however many objects there are, before the caller may answer; the objects' own files
+ * follow (batches.h). A file that does not parse, or whose name is not its object's, is reported and
+ * left alone. */
 #pragma once
 
 #include <stddef.h>
@@ -17,8 +18,8 @@
 #include "store/store.h"
 
 struct api_objects;
-/* Makes the directory (mode 0700; its parent must exist) if it is not there, and removes what an
- * interrupted write left. -errno. */
+/* Makes the directory (mode 0700; its parent must exist) if it is not there, removes what an
+ * interrupted write left, and finishes what was committed. -errno. */
 int api_objects_open(const char *dir, struct store *store, struct api_objects **ret);
 void api_objects_free(struct api_objects *objects);
 DEFINE_FREEP(api_objects);
@@ -32,7 +33,10 @@ int api_objects_load(struct api_objects *objects,
 
 /* store_commit() of changes that must all be of origin STORE_API, made durable: 0 means they are in
  * force and on the disk. On failure neither store nor files have changed: -EINVAL with diag set if
- * refused, else -errno of the disk, with diag set too. The one exception is a disk that fails in
- * the middle of renaming: the store is in force, the files partly so, and the error says it. */
+ * refused, else -errno of the disk, with diag set too. The one exception is a disk that fails at the
+ * very last step: the store is in force, the disk perhaps, and the error says it. */
 int api_objects_commit(struct api_objects *objects, const struct store_change *changes,
 		       size_t count, struct diag *diag);
+
+/* Waits until every object's own file is as committed. -errno of the disk. */
+int api_objects_settle(struct api_objects *objects);

@@ -140,6 +140,7 @@ static void what_was_deleted_stays_deleted(void **state)
 	assert_int_equal(apply(fixture, POD("x")), 0);
 	assert_int_equal(delete_pod(fixture, "x"), 0);
 	assert_int_equal(delete_pod(fixture, "never-there"), 0);
+	assert_int_equal(api_objects_settle(fixture->objects), 0);
 	assert_int_equal(count_files(fixture), 0);
 	restart(fixture);
 	assert_int_equal(store_count(fixture->store, OBJECT_POD), 0);
@@ -161,18 +162,21 @@ static void a_broken_file_is_reported_and_left_alone(void **state)
 	assert_int_equal(apply(fixture, POD("x")), 0);
 	put_file(fixture, "Pod_default_y.yaml", "kind: [");
 	put_file(fixture, "Pod_default_z.yaml", POD("other"));
+	put_file(fixture, ".batch-00000000000000ff", "put 99999 Pod_default_w.yaml\nshort");
 	restart(fixture);
 	assert_non_null(strstr(fixture->broken, "Pod_default_y.yaml"));
 	assert_non_null(strstr(fixture->broken, "Pod_default_z.yaml"));
+	assert_non_null(strstr(fixture->broken, "batch-00000000000000ff.yaml"));
 	assert_int_equal(store_count(fixture->store, OBJECT_POD), 1);
-	assert_int_equal(count_files(fixture), 3);
+	assert_int_equal(count_files(fixture), 4);
 }
 
 static void what_an_interrupted_write_left_is_removed(void **state)
 {
 	struct fixture *fixture = *state;
 
-	put_file(fixture, ".new-0", POD("x"));
+	put_file(fixture, ".new-batch", "put 1 Pod_default_x.yaml\nx");
+	put_file(fixture, ".settle-0", POD("x"));
 	restart(fixture);
 	assert_int_equal(count_files(fixture), 0);
 	assert_int_equal(store_count(fixture->store, OBJECT_POD), 0);
@@ -203,8 +207,8 @@ static void nothing_changes_when_the_disk_does_not_write(void **state)
 	struct fixture *fixture = *state;
 	char path[128];
 
-	/* A directory stands where the new file would be written. */
-	snprintf(path, sizeof(path), "%s/.new-1", fixture->dir);
+	/* A directory stands where the batch would be written. */
+	snprintf(path, sizeof(path), "%s/.new-batch", fixture->dir);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_true(apply(fixture, POD("x") "---\n" POD("y")) < 0);
 	assert_non_null(strstr(fixture->diag.text, "nothing has changed"));

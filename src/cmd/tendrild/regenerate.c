@@ -547,8 +547,17 @@ static void plan_retry(struct regenerate *regenerate, bool failed)
 	regenerate->retry_ms = MIN(regenerate->retry_ms * 2, (uint64_t)RETRY_MAX_MS);
 }
 
+/* A run that finds nothing to do (a timer that a call was faster than) is none. */
+static void account(struct regenerate *regenerate, uint64_t start_us)
+{
+	regenerate->stats.runs++;
+	regenerate->stats.last_us = now_us() - start_us;
+	regenerate->stats.last_at = time(NULL);
+}
+
 int regenerate_now(struct regenerate *regenerate)
 {
+	bool trivial = !regenerate->dirty && !regenerate->commit_pending;
 	uint64_t start = now_us();
 	bool failed;
 	int r;
@@ -562,9 +571,8 @@ int regenerate_now(struct regenerate *regenerate)
 	if (!failed && regenerate->dirty)
 		r = run_steps(regenerate, &failed);
 	regenerate->running = false;
-	regenerate->stats.runs++;
-	regenerate->stats.last_us = now_us() - start;
-	regenerate->stats.last_at = time(NULL);
+	if (!trivial)
+		account(regenerate, start);
 	plan_retry(regenerate, failed);
 	if (regenerate->agent->node_watch)
 		node_watch_maintain(regenerate->agent->node_watch);

@@ -44,10 +44,10 @@ int regenerate_now(struct regenerate *regenerate);
 void regenerate_workload_gone(struct regenerate *regenerate, struct workload *workload);
 
 struct regenerate_stats {
-	uint64_t runs, failures;
-	uint64_t last_us;   /* how long the last one took */
-	int64_t last_at;    /* seconds of CLOCK_REALTIME; 0: never */
-	unsigned int dirty; /* what waits; enum dirty bits */
+	uint64_t runs, failures; /* runs that had something to do */
+	uint64_t last_us;        /* how long the last one took, until it was in force */
+	int64_t last_at;         /* seconds of CLOCK_REALTIME; 0: never */
+	unsigned int dirty;      /* what waits; enum dirty bits */
 };
 
 struct regenerate_stats regenerate_stats(const struct regenerate *regenerate);
