@@ -26,13 +26,16 @@ class Context:
         if not self.quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def measure(self, program, *args):
-        """Rows printed by a program of tests/bench, built (bench-*) or a script (*.sh)."""
+    def measure(self, program, *args, **settings):
+        """Rows printed by a program of tests/bench, built (bench-*) or a script (*.sh).
+
+        settings become environment variables of a script."""
         if program.endswith('.sh'):
             command = ['bash', os.path.join(HERE, program), *args]
         else:
             command = [os.path.join(self.build, 'tests', 'bench', program), *args]
-        env = dict(os.environ, TD_BUILD=self.build)
+        env = dict(os.environ, TD_BUILD=self.build, CPU=str(self.cpu))
+        env.update((key, str(value)) for key, value in settings.items())
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, check=False)
         rows, rest = [], []
         for line in done.stdout.splitlines():
@@ -51,3 +54,19 @@ def by_case(rows):
     for row in rows:
         made.setdefault(row['case'], []).append(row)
     return made
+
+
+def paired(rows):
+    """(trials, others) of one case: samples of the same trial stand together."""
+    trials, others = {}, {}
+    for row in rows:
+        trials.setdefault(row['trial'], []).append(row['value'])
+        if row.get('alternative') is not None:
+            others.setdefault(row['trial'], []).append(row['alternative'])
+    order = sorted(trials)
+    return [trials[t] for t in order], [others[t] for t in order if t in others] or None
+
+
+def median(rows, key='value'):
+    ordered = sorted(row[key] for row in rows)
+    return ordered[len(ordered) // 2]
