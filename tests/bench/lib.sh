@@ -34,3 +34,23 @@ emit() {
 	jq -cn --arg case "$1" --argjson trial "$2" --argjson a "$4" --argjson b "$5" \
 		"{case: \$case, trial: \$trial, value: (\$a | $3), alternative: (\$b | $3)}"
 }
+
+# COUNT pods on a node, each an identity of its own and a member of one of ten applications, made
+# by the CNI plugin.
+many_pods() { # NODE COUNT
+	local node=$1 count=$2 i
+	for ((i = 0; i < count; i++)); do
+		cat <<END
+---
+{apiVersion: v1, kind: Pod, metadata: {name: p$i, namespace: default, labels: {app: app$((i % 10)), pod: p$i}}}
+END
+	done | apply "$node" >/dev/null
+	printf '{"cniVersion": "1.0.0", "name": "tendril", "type": "tendril-cni", "run_dir": "%s"}\n' "$W/$node/run" \
+		>"$W/$node/cni.json"
+	for ((i = 0; i < count; i++)); do
+		netns_new "$node-p$i"
+		CNI_COMMAND=ADD CNI_CONTAINERID=$node-p$i CNI_NETNS=$W/ns/$node-p$i CNI_IFNAME=eth0 CNI_PATH=/ \
+			CNI_ARGS="K8S_POD_NAMESPACE=default;K8S_POD_NAME=p$i" \
+			on "$node" "$TD_BUILD/tendril-cni" <"$W/$node/cni.json" >/dev/null || bail "no pod p$i"
+	done
+}
