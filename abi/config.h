@@ -43,8 +43,10 @@ struct td_load_config {
 	__u8 host_mac[6];           /* of the host end of every pod's veth */
 	__u8 has_redirect_peer;     /* bpf_redirect_peer usable on this kernel */
 	__u8 pad;
+	__u32 slot_base; /* the half of td_progs this build is loaded into: only in force does its
+			  * timer visit connections */
 };
-TD_SIZE(struct td_load_config, 52);
+TD_SIZE(struct td_load_config, 56);
 
 /* Load-time: value sizes of td_ct_prev (and td_ct_new_prev) and td_nat_prev, as the build that made
  * them laid them out (const volatile struct td_prev_layout prev_layout). Multiples of 4; 0: there is

@@ -83,12 +83,21 @@ static __always_inline void td_ct_begin(struct td_slow *s)
 		s->ct.tcp_flags[0] = s->pkt.icmp_type;
 }
 
+/* A connection that was allowed once is remembered for as long as its ends go on trying: TCP sends
+ * again after 120 s at the latest. */
+static __always_inline __u32 td_ct_deny_until(const struct td_ct *ct, __u32 now)
+{
+	__u32 times = ct->flags & TD_CT_SEEN_REPLY ? 2 : 1;
+
+	return now + times * load_config.ct_tcp_syn;
+}
+
 static __always_inline void td_ct_deny(struct td_ct *ct, __u8 reason, __u32 now)
 {
 	ct->state = TD_CT_DENIED;
 	ct->reason = reason;
 	ct->reported = now;
-	ct->expires = now + load_config.ct_tcp_syn;
+	ct->expires = td_ct_deny_until(ct, now);
 }
 
 static __always_inline void td_ct_count(struct __sk_buff *skb, struct td_ct *ct,
@@ -219,6 +228,8 @@ static __always_inline int td_admit_denied(struct __sk_buff *skb, struct td_slow
 	__u32 interval = load_config.drop_report_interval;
 
 	td_ct_count(skb, ct, s);
+	if (ct->flags & TD_CT_SEEN_REPLY)
+		ct->expires = td_ct_deny_until(ct, s->now);
 	if (interval && s->now - ct->reported < interval)
 		s->quiet = 1;
 	else
@@ -227,6 +238,15 @@ static __always_inline int td_admit_denied(struct __sk_buff *skb, struct td_slow
 	s->event_flags |=
 		ct->rule[1] == TD_RULE_NONE ? TD_EVENT_DENIED_EGRESS : TD_EVENT_DENIED_INGRESS;
 	return ct->reason;
+}
+
+/* A denial holds for what the same side sends: the other side's packet may be the first of another
+ * connection, or of the same one whose own entry was pushed out. But a connection that was allowed
+ * once is not begun again by an answer. */
+static __always_inline bool td_denial_is_others(const struct td_ct *ct, const struct td_slow *s)
+{
+	return ct->state == TD_CT_DENIED && s->reply && !s->pkt.related &&
+	       (!(ct->flags & TD_CT_SEEN_REPLY) || td_is_syn(&s->pkt));
 }
 
 /* Makes or advances the entry of the scratch packet's connection; s->ct is it. A drop reason, or 0. */
@@ -249,6 +269,8 @@ TD_GLOBAL int td_admit(struct __sk_buff *skb)
 		return td_admit_new(skb, s, ct);
 	s->found = 1;
 	s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
+	if (td_denial_is_others(ct, s))
+		return td_admit_new(skb, s, ct);
 	if (ct->generation != s->generation) {
 		reason = td_admit_stale(s, ct);
 		if (reason) {

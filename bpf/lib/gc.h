@@ -65,6 +65,9 @@ static __always_inline bool td_gc_visit_ct(const struct td_ct_key *key, __u32 co
 		return true;
 	td_report_close(key, ct);
 	bpf_map_delete_elem(&td_ct, key);
+	/* Else it would move over again, and nobody would visit it. */
+	if ((config_flags & TD_CONFIG_CT_PREV) && prev_layout.ct_size)
+		bpf_map_delete_elem(&td_ct_prev, key);
 	td_count(TD_STAT_CT_EXPIRED);
 	return false;
 }
@@ -92,6 +95,8 @@ static __always_inline bool td_gc_visit_nat(const struct td_nat_key *key, __u32 
 	if (ct && !td_tick_reached(now, ct->expires) && (ct->flags & TD_CT_NAT))
 		return true;
 	bpf_map_delete_elem(&td_nat, key);
+	if ((config_flags & TD_CONFIG_CT_PREV) && prev_layout.nat_size)
+		bpf_map_delete_elem(&td_nat_prev, key);
 	return false;
 }
 

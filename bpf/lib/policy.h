@@ -156,7 +156,8 @@ TD_GLOBAL int td_policy_judge(const struct td_question *q, struct td_verdict *re
 		ret->rule = TD_RULE_LOCAL_HOST;
 		ret->reason = TD_DROP_NONE;
 	} else {
-		ret->rule = TD_RULE_DEFAULT_DENY;
+		ret->rule = subject->flags[direction] & TD_SUBJECT_INIT ? TD_RULE_INIT
+									: TD_RULE_DEFAULT_DENY;
 	}
 	return 0;
 }

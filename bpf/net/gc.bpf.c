@@ -34,10 +34,17 @@ static __always_inline void td_gc_begin_round(struct td_gc_state *state)
 static int td_gc_tick(void *map, __u32 *key, struct td_gc_state *state)
 {
 	struct td_config *config = td_config_get();
-	struct td_gc_round round = { .now = td_now(), .config_flags = config ? config->flags : 0 };
+	struct td_gc_round round = { .now = td_now() };
 	__u32 visited = TD_STAT_GC_VISITED;
 	__u64 *count;
 
+	/* Just before or after a switch: connections may stand in maps that only the build in force
+	 * knows, and an item dropped now would never be visited again. */
+	if (!config || config->slot_base != load_config.slot_base) {
+		bpf_timer_start(&state->timer, TD_GC_LONG_NS, 0);
+		return 0;
+	}
+	round.config_flags = config->flags;
 	if (!state->left)
 		td_gc_begin_round(state);
 	bpf_loop(state->burst, td_gc_visit, &round, 0);

@@ -7,7 +7,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* A denial of the present generation that was told a moment ago: two lookups and out. */
+/* A denial of the present generation, for this direction, that was told a moment ago: two lookups
+ * and out. */
 static __always_inline bool td_fast_denied(struct __sk_buff *skb, const struct td_fast *fast,
 					   const struct td_config *config, __u32 now)
 {
@@ -19,9 +20,9 @@ static __always_inline bool td_fast_denied(struct __sk_buff *skb, const struct t
 	    (config->flags & TD_CONFIG_REJECT))
 		return false;
 	reply = fast->high ^ (ct->flags & TD_CT_INITIATOR_HIGH);
-	if (ct->ifindex[td_bit(reply)] != skb->ifindex)
+	if (reply || ct->ifindex[0] != skb->ifindex)
 		return false;
-	td_ct_add(ct, reply, skb->gso_segs ? skb->gso_segs : 1, skb->len - ETH_HLEN);
+	td_ct_add(ct, 0, skb->gso_segs ? skb->gso_segs : 1, skb->len - ETH_HLEN);
 	td_count_drop(ct->reason, ct->rule[1] == TD_RULE_NONE ? TD_EGRESS : TD_INGRESS);
 	return true;
 }

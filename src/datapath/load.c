@@ -191,29 +191,47 @@ static int take_entries(struct datapath *datapath, const struct bpf_object *obje
 }
 
 /* The half of td_progs that is not in force; on a first start the one that is. */
-static int fill_half(struct datapath *datapath, const struct bpf_object *object)
+static int choose_half(struct datapath *datapath)
 {
 	int progs = map_set_fd(&datapath->maps, "td_progs");
 	int config = map_set_fd(&datapath->maps, "td_config");
 	uint32_t zero = 0, id, index;
 
+	datapath->pending.half = 0;
+	if (progs < 0 || config < 0) /* about to be made */
+		return 0;
 	if (bpf_map_lookup_elem(config, &zero, &datapath->config) < 0)
 		return -errno;
 	index = datapath->config.slot_base + TD_STAGE_FROM_POD;
 	datapath->pending.half = datapath->config.slot_base;
 	if (bpf_map_lookup_elem(progs, &index, &id) == 0)
 		datapath->pending.half = datapath->config.slot_base ? 0 : TD_STAGE_MAX;
-	for (uint32_t i = 0; i < TD_STAGE_MAX; i++) {
-		index = datapath->pending.half + i;
-		bpf_map_delete_elem(progs, &index);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
-		const struct bpf_program *prog =
-			bpf_object__find_program_by_name(object, stages[i].name);
-		int fd = prog ? bpf_program__fd(prog) : -1;
+	return 0;
+}
 
-		index = datapath->pending.half + stages[i].stage;
-		if (bpf_map_update_elem(progs, &index, &fd, BPF_ANY) < 0)
+static int stage_fd(const struct bpf_object *object, uint32_t stage)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++) {
+		if (stages[i].stage == stage)
+			return bpf_program__fd(
+				bpf_object__find_program_by_name(object, stages[i].name));
+	}
+	return -1;
+}
+
+/* A packet may still be on its way into this half, if the last switch was a moment ago: where we
+ * have a program there is one at every instant. */
+static int fill_half(struct datapath *datapath, const struct bpf_object *object)
+{
+	int progs = map_set_fd(&datapath->maps, "td_progs");
+
+	for (uint32_t i = 0; i < TD_STAGE_MAX; i++) {
+		uint32_t index = datapath->pending.half + i;
+		int fd = stage_fd(object, i);
+
+		if (fd < 0)
+			bpf_map_delete_elem(progs, &index);
+		else if (bpf_map_update_elem(progs, &index, &fd, BPF_ANY) < 0)
 			return -errno;
 	}
 	datapath->pending.gc_start_fd = duplicate(object, "td_gc_start");
@@ -223,12 +241,11 @@ static int fill_half(struct datapath *datapath, const struct bpf_object *object)
 static int load_net(struct datapath *datapath, struct diag *diag)
 {
 	_cleanup_(net_bpf_freep) struct net_bpf *net = net_bpf__open();
+	struct td_load_config load;
 	int r;
 
 	if (!net)
 		return load_failed(diag, "network", -errno);
-	memcpy((void *)&net->rodata->load_config, &datapath->options.load,
-	       sizeof(datapath->options.load));
 	r = set_capacities(&datapath->options, net->obj);
 	if (r == 0)
 		r = map_set_reuse(&datapath->maps, net->obj, diag);
@@ -238,6 +255,11 @@ static int load_net(struct datapath *datapath, struct diag *diag)
 		r = datapath_migrate_all(&datapath->pins);
 	if (r == 0)
 		r = use_predecessors(datapath, net);
+	if (r == 0)
+		r = choose_half(datapath);
+	load = datapath->options.load;
+	load.slot_base = datapath->pending.half;
+	memcpy((void *)&net->rodata->load_config, &load, sizeof(load));
 	if (r == 0)
 		r = net_bpf__load(net);
 	if (r < 0)

@@ -42,26 +42,23 @@ int datapath_migrate(struct datapath *datapath)
 }
 
 struct move {
-	int to, queue; /* queue -1: entries of this map are not visited */
-	uint32_t kind; /* td_gc_kind */
+	int from, to;
 	uint32_t from_size, to_size;
-	char *value;
+	char *value, *still;
 };
 
-/* The fields both layouts have are the first ones (abi/conntrack.h). */
+/* The fields both layouts have are the first ones (abi/conntrack.h). What has not moved is in the
+ * queue still; the timer, when it drops an item, deletes the entry in both maps. */
 static int move_one(const void *key, const void *value, void *data)
 {
 	struct move *move = data;
-	struct td_gc_item item = { .kind = move->kind };
 
 	memset(move->value, 0, move->to_size);
 	memcpy(move->value, value, MIN(move->from_size, move->to_size));
 	if (bpf_map_update_elem(move->to, key, move->value, BPF_NOEXIST) < 0)
 		return 0; /* it moved before, or there is no room */
-	/* A second item for one entry does no harm; none would keep it for ever. */
-	memcpy(&item.ct, key, sizeof(item.ct));
-	if (move->queue >= 0)
-		bpf_map_update_elem(move->queue, NULL, &item, BPF_ANY);
+	if (bpf_map_lookup_elem(move->from, key, move->still) < 0)
+		bpf_map_delete_elem(move->to, key);
 	return 0;
 }
 
@@ -73,13 +70,12 @@ static uint32_t value_size(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &length) < 0 ? 0 : info.value_size;
 }
 
-static int move_map(const struct pins *pins, const char *name, const char *prev, int queue,
-		    uint32_t kind)
+static int move_map(const struct pins *pins, const char *name, const char *prev)
 {
 	_cleanup_close_ int from = pins_get(pins, PIN_MAP, prev);
 	_cleanup_close_ int to = pins_get(pins, PIN_MAP, name);
-	_cleanup_free_ char *value = NULL;
-	struct move move = { .to = to, .queue = queue, .kind = kind };
+	_cleanup_free_ char *value = NULL, *still = NULL;
+	struct move move = { .from = from, .to = to };
 
 	if (from == -ENOENT)
 		return 0;
@@ -87,8 +83,9 @@ static int move_map(const struct pins *pins, const char *name, const char *prev,
 		return from < 0 ? from : to;
 	move.from_size = value_size(from);
 	move.to_size = value_size(to);
-	move.value = value = calloc(1, move.to_size ? move.to_size : 1);
-	return value ? map_io_for_each(from, move_one, &move) : -ENOMEM;
+	move.value = value = calloc(1, move.to_size + 1);
+	move.still = still = calloc(1, move.from_size + 1);
+	return value && still ? map_io_for_each(from, move_one, &move) : -ENOMEM;
 }
 
 int datapath_migrate_all(const struct pins *pins)
@@ -101,10 +98,10 @@ int datapath_migrate_all(const struct pins *pins)
 		return queue;
 	if (old_queue >= 0)
 		drain(old_queue, queue);
-	r = move_map(pins, "td_ct", "td_ct-prev", queue, TD_GC_CT);
+	r = move_map(pins, "td_ct", "td_ct-prev");
 	if (r == 0)
-		r = move_map(pins, "td_ct_new", "td_ct_new-prev", -1, TD_GC_CT);
+		r = move_map(pins, "td_ct_new", "td_ct_new-prev");
 	if (r == 0)
-		r = move_map(pins, "td_nat", "td_nat-prev", queue, TD_GC_NAT);
+		r = move_map(pins, "td_nat", "td_nat-prev");
 	return r < 0 ? r : map_set_drop_predecessors(pins);
 }

@@ -5,13 +5,12 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
 
 #include <bpf/bpf.h>
 
 #include "base/log.h"
 #include "base/util.h"
+#include "grace_period.h"
 #include "map_io.h"
 #include "monotonic.h"
 #include "port_prefix.h"
@@ -430,8 +429,7 @@ bool policy_map_reclaim(struct policy_map *map)
 /* Unused tables at once, to make room: after a grace period, since packets may be reading them. */
 static void reclaim_now(struct policy_map *map)
 {
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
-		usleep(50000);
+	grace_period_wait();
 	delete_unused(map, monotonic_ms());
 }
 

@@ -12,6 +12,7 @@
 
 #include "abi/conntrack.h"
 #include "base/log.h"
+#include "grace_period.h"
 #include "monotonic.h"
 
 /* Packets that came through an entry program just before the switch are long done. */
@@ -107,6 +108,8 @@ static void empty_other_half(struct datapath *datapath)
 {
 	uint32_t other = datapath->config.slot_base ? 0 : TD_STAGE_MAX;
 
+	/* However long a processor of a virtual machine stood still. */
+	grace_period_wait();
 	for (uint32_t i = 0; i < TD_STAGE_MAX; i++) {
 		uint32_t index = other + i;
 

@@ -188,9 +188,40 @@ static void middle_of_an_unknown_connection_is_judged(void **state)
 	struct world *world = suite_world(NULL);
 	const struct packet ack = V4(), back = V4_BACK();
 
-	world_subject(world, POD_IDENTITY(2), 9, 1, TD_SUBJECT_ENFORCED);
+	world_subject(world, POD_IDENTITY(2), 9, 9, TD_SUBJECT_ENFORCED);
 	assert_int_equal(world_from_pod(world, 1, &ack), SHOT);
 	assert_int_equal(world_from_pod(world, 2, &back), SHOT);
+}
+
+/* The first SYN's entry was pushed out; its answer, judged as a first packet, was denied. */
+static void denial_of_one_side_does_not_hold_for_the_other(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet syn = V4(.flags = TCP_SYN);
+	const struct packet syn_ack = V4_BACK(.flags = TCP_SYN | TCP_ACK);
+	struct td_ct ct;
+
+	world_subject(world, POD_IDENTITY(1), 9, 1, TD_SUBJECT_ENFORCED);
+	assert_int_equal(world_from_pod(world, 2, &syn_ack), SHOT);
+	assert_int_equal(world_from_pod(world, 2, &syn_ack), SHOT);
+	assert_int_equal(world_from_pod(world, 1, &syn), REDIRECT);
+	assert_true(world_connection(world, "td_ct_new", &syn, &ct));
+	assert_int_equal(ct.state, TD_CT_NEW);
+	assert_int_equal(world_from_pod(world, 2, &syn_ack), REDIRECT);
+	assert_int_equal(world_from_pod(world, 1, &syn), REDIRECT);
+}
+
+static void attempt_is_denied_whatever_the_other_side_was_denied(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet syn = V4(.flags = TCP_SYN);
+	const struct packet syn_back = V4_BACK(.flags = TCP_SYN);
+
+	world_subject(world, POD_IDENTITY(1), 9, 9, TD_SUBJECT_ENFORCED);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(world_from_pod(world, 2, &syn_back), SHOT);
+		assert_int_equal(world_from_pod(world, 1, &syn), SHOT);
+	}
 }
 
 static void policy_change_ends_an_established_connection(void **state)
@@ -207,6 +238,9 @@ static void policy_change_ends_an_established_connection(void **state)
 	assert_int_equal(world_from_pod(world, 2, &back), SHOT);
 	assert_int_equal(world_event(world, TD_EVENT_DROP)->flags,
 			 TD_EVENT_DENIED_INGRESS | TD_EVENT_REPLY);
+	assert_int_equal(world_from_pod(world, 1, &there), SHOT);
+	/* The responder might call the initiator, but this is no new connection. */
+	assert_int_equal(world_from_pod(world, 2, &back), SHOT);
 	assert_int_equal(world_from_pod(world, 1, &there), SHOT);
 	assert_true(world_connection(world, "td_ct", &there, &ct));
 	assert_int_equal(ct.state, TD_CT_DENIED);
@@ -411,6 +445,8 @@ int main(void)
 		cmocka_unit_test(refused_attempt_stays_among_the_attempts),
 		cmocka_unit_test(denial_is_remembered_and_told_once),
 		cmocka_unit_test(middle_of_an_unknown_connection_is_judged),
+		cmocka_unit_test(denial_of_one_side_does_not_hold_for_the_other),
+		cmocka_unit_test(attempt_is_denied_whatever_the_other_side_was_denied),
 		cmocka_unit_test(policy_change_ends_an_established_connection),
 		cmocka_unit_test(policy_change_spares_what_stays_allowed),
 		cmocka_unit_test(full_table_keeps_the_connection_evictable),
