@@ -18,7 +18,7 @@ else
 	skip "packages" "no apt-get here: scripts/install-deps lists what is needed"
 fi
 missing=
-for tool in gcc clang-19 clang-format-19 meson ninja bpftool protoc-c pkg-config python3 ip nsenter; do
+for tool in gcc clang-19 clang-format-19 meson ninja bpftool protoc-gen-c pkg-config python3 ip nsenter; do
 	have "$tool" || missing="$missing $tool"
 done
 if [ -n "$missing" ]; then not_ok "tools: missing$missing"; else ok "tools to build and test"; fi

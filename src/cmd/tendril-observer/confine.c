@@ -156,18 +156,33 @@ static int add_rules(scmp_filter_ctx filter)
 	return r;
 }
 
-int confine_syscalls(struct diag *diag)
+static int add_io_uring(scmp_filter_ctx filter)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
+}
+
+static int load_filter(uint32_t otherwise, int (*add)(scmp_filter_ctx), struct diag *diag)
+{
+	scmp_filter_ctx filter = seccomp_init(otherwise);
 	int r;
 
 	if (!filter)
 		return -ENOMEM;
-	r = add_rules(filter);
+	r = add(filter);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	if (r < 0)
 		diag_set(diag, NULL, 0, "cannot load the system call filter: %s", strerror(-r));
 	return r;
+}
+
+int confine_io_uring(struct diag *diag)
+{
+	return load_filter(SCMP_ACT_ALLOW, add_io_uring, diag);
+}
+
+int confine_syscalls(struct diag *diag)
+{
+	return load_filter(SCMP_ACT_ERRNO(EPERM), add_rules, diag);
 }

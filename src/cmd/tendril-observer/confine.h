@@ -12,6 +12,10 @@
 
 #include "base/diag.h"
 
+/* Before the loop is made: makes this kernel look as if it had no io_uring. libuv from 1.45 on makes a
+ * ring for epoll_ctl, which confine_syscalls would break and could not look into. */
+int confine_io_uring(struct diag *diag);
+
 /* If root: becomes the user and its groups; if there is no such user, stays root without
  * capabilities, since tendrild talks to root and to that user only (*ret_changed says which). Drops
  * all capabilities, also from the bounding set, and any way to new ones. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <uv.h>
 
 #include "base/util.h"
 
@@ -159,10 +160,62 @@ static void only_what_is_needed_works(void **state)
 	}
 }
 
+static void unexpected(uv_poll_t *poll, int status, int events)
+{
+	abort();
+}
+
+static void count(uv_timer_t *timer)
+{
+	int *left = timer->data;
+
+	if (--*left == 0)
+		uv_close((uv_handle_t *)timer, NULL);
+}
+
+/* A pipe to watch, so that the loop has something for epoll_ctl. */
+static int confined_loop(void)
+{
+	struct diag diag = { 0 };
+	uv_loop_t loop;
+	uv_timer_t timer;
+	uv_poll_t poll;
+	int fds[2], left = 3;
+	bool changed;
+
+	if (pipe(fds) < 0 || confine_io_uring(&diag) < 0 || uv_loop_init(&loop) < 0)
+		return 97;
+	if (syscall(SYS_io_uring_setup, 1, NULL) != -1 || errno != ENOSYS)
+		return 98;
+	if (confine_identity("", &changed, &diag) < 0 || confine_syscalls(&diag) < 0)
+		return 99;
+	uv_timer_init(&loop, &timer);
+	timer.data = &left;
+	uv_timer_start(&timer, count, 1, 1);
+	uv_poll_init(&loop, &poll, fds[0]);
+	uv_poll_start(&poll, UV_READABLE, unexpected);
+	uv_unref((uv_handle_t *)&poll);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	return left;
+}
+
+static void a_loop_runs_confined(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(confined_loop());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_is_needed_works),
+		cmocka_unit_test(a_loop_runs_confined),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,9 +256,10 @@ static int run(struct program *program)
 	int r;
 
 	signal(SIGPIPE, SIG_IGN);
-	umask(0022);                       /* a run directory that we make is for others to enter */
-	setenv("UV_USE_IO_URING", "0", 1); /* the system call filter could not look into it */
-	r = uv_loop_init(&program->loop);
+	umask(0022); /* a run directory that we make is for others to enter */
+	r = program->options.sandbox ? confine_io_uring(&diag) : 0;
+	if (r == 0)
+		r = uv_loop_init(&program->loop);
 	if (r == 0)
 		r = start(program, &diag);
 	if (r < 0) {
