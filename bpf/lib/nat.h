@@ -111,9 +111,51 @@ static __always_inline __be16 td_nat_first_port(__be16 pod_port, __u8 protocol, 
 	return td_nat_any_port(span);
 }
 
+/* 1 if the node itself has a socket for this port and remote: a pod must not come to wear it, or
+ * what is meant for the node would be delivered to the pod. listening: one that waits for anybody
+ * counts too. */
+TD_GLOBAL int td_nat_is_nodes(struct __sk_buff *skb, const struct td_nat_key *key, __u32 listening)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *sk;
+	int ret = 0;
+	__u32 len;
+
+	if (!key)
+		return 0;
+	if (td_addr_is_v4(&key->local)) {
+		tuple.ipv4.saddr = key->remote.words[3];
+		tuple.ipv4.daddr = key->local.words[3];
+		tuple.ipv4.sport = key->remote_port;
+		tuple.ipv4.dport = key->local_port;
+		len = sizeof(tuple.ipv4);
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &key->remote, 16);
+		__builtin_memcpy(tuple.ipv6.daddr, &key->local, 16);
+		tuple.ipv6.sport = key->remote_port;
+		tuple.ipv6.dport = key->local_port;
+		len = sizeof(tuple.ipv6);
+	}
+	if (key->protocol == IPPROTO_TCP) {
+		sk = bpf_skc_lookup_tcp(skb, &tuple, len, BPF_F_CURRENT_NETNS, 0);
+		if (sk) {
+			ret = listening || sk->state != BPF_TCP_LISTEN;
+			bpf_sk_release(sk);
+		}
+	} else if (key->protocol == IPPROTO_UDP) {
+		sk = bpf_sk_lookup_udp(skb, &tuple, len, BPF_F_CURRENT_NETNS, 0);
+		if (sk) {
+			ret = 1;
+			bpf_sk_release(sk);
+		}
+	}
+	return ret;
+}
+
 /* Finds a free outside port for the connection and enters it into td_nat. 1: entered; 0: the same
  * mapping was there; negative: there is none to be had. */
-static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_nat_key *key)
+static __always_inline int td_nat_take_port(struct __sk_buff *skb, const struct td_slow *s,
+					    struct td_nat_key *key)
 {
 	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
 	struct td_nat want = { .pod = s->pkt.conn.addr[0], .pod_port = s->pkt.conn.port[0] };
@@ -122,10 +164,11 @@ static __always_inline int td_nat_take_port(const struct td_slow *s, struct td_n
 	for (int i = 0; i <= TD_NAT_TRIES; i++) {
 		struct td_nat *have = td_nat_find(key, s->config_flags);
 
-		if (!have) /* an error: full, or another CPU was faster and the sender tries again */
-			return td_map_update(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
-		if (td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
+		if (have && td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
 			return 0;
+		/* An error: full, or another CPU was faster and the sender tries again. */
+		if (!have && !td_nat_is_nodes(skb, key, 1))
+			return td_map_update(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
 		if (key->protocol == IPPROTO_SCTP || !span)
 			return -1;
 		key->local_port = td_nat_any_port(span);
@@ -157,7 +200,7 @@ static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_k
 }
 
 /* Gives the connection an outside address and port. A drop reason, or 0. */
-TD_GLOBAL int td_nat_allocate(const struct td_addr *node)
+TD_GLOBAL int td_nat_allocate(struct __sk_buff *skb, const struct td_addr *node)
 {
 	struct td_slow *s = td_slow_get();
 	struct td_nat_key key = {};
@@ -171,7 +214,7 @@ TD_GLOBAL int td_nat_allocate(const struct td_addr *node)
 	key.local = *node;
 	key.remote_port = td_is_icmp(s->pkt.conn.protocol) ? 0 : s->pkt.conn.port[1];
 	key.protocol = s->pkt.conn.protocol;
-	fresh = td_nat_take_port(s, &key);
+	fresh = td_nat_take_port(skb, s, &key);
 	if (fresh >= 0 && td_nat_claim(s, &key, fresh) == 0)
 		return TD_GO;
 	if (fresh > 0)
@@ -316,7 +359,7 @@ TD_GLOBAL int td_masquerade(struct __sk_buff *skb, const struct td_device *devic
 		if (s->reply || s->pkt.related || (s->ct.flags & TD_CT_SEEN_REPLY) ||
 		    td_addr_is_zero(node) || !td_is_masqueraded(&s->pkt.addr[1]))
 			return TD_GO;
-		reason = td_nat_allocate(node);
+		reason = td_nat_allocate(skb, node);
 		if (reason)
 			return reason;
 	}

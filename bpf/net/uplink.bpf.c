@@ -34,7 +34,7 @@ static __always_inline bool td_address_load(struct __sk_buff *skb, bool source, 
 
 /* The pod behind a masqueraded packet that came to the node: then s->pkt says so and s->rewrite is
  * what must be done to the packet. */
-static __always_inline bool td_unmasquerade(struct td_slow *s)
+static __always_inline bool td_unmasquerade(struct __sk_buff *skb, struct td_slow *s)
 {
 	struct td_tuple *conn = &s->pkt.conn;
 	bool icmp = td_is_icmp(conn->protocol);
@@ -50,7 +50,8 @@ static __always_inline bool td_unmasquerade(struct td_slow *s)
 	if (!td_nat_is_supported(&s->pkt))
 		return false;
 	nat = td_nat_find(&key, s->config_flags);
-	if (!nat)
+	/* The node may have opened a socket for it since. */
+	if (!nat || td_nat_is_nodes(skb, &key, 0))
 		return false;
 	s->rewrite.from = conn->addr[1];
 	s->rewrite.to = nat->pod;
@@ -81,7 +82,7 @@ static __always_inline int td_to_node(struct __sk_buff *skb, struct td_slow *s)
 	struct td_ct *ct;
 	int reason;
 
-	if (!td_unmasquerade(s))
+	if (!td_unmasquerade(skb, s))
 		return TD_NEXT;
 	td_tuple_key(&s->pkt.conn, &s->key, &s->high);
 	ct = td_ct_find(&s->key, s->config_flags);

@@ -2,6 +2,9 @@
 /* Masquerade: out with the node's address, back to the pod, checksums right both ways. */
 #include "suite.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
 static struct world *nat_world(const struct td_load_config *load, const struct world_sizes *sizes)
 {
 	struct world *world = suite_world_with(load, sizes);
@@ -211,6 +214,86 @@ static void port_outside_the_range_is_exchanged(void **state)
 		}
 }
 
+static int socket_of_the_node(int type, const char *address, uint16_t port)
+{
+	const struct sockaddr_in local = { .sin_family = AF_INET,
+					   .sin_port = htons(port),
+					   .sin_addr.s_addr = inet_addr(address) };
+	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&local, sizeof(local)), 0);
+	return fd;
+}
+
+static void call_outside(int fd, uint16_t port)
+{
+	const struct sockaddr_in remote = { .sin_family = AF_INET,
+					    .sin_port = htons(port),
+					    .sin_addr.s_addr = inet_addr(OUTSIDE) };
+
+	/* TCP: on its way, and stays there. */
+	if (connect(fd, (const struct sockaddr *)&remote, sizeof(remote)) < 0)
+		assert_int_equal(errno, EINPROGRESS);
+}
+
+/* Else a pod could have what is meant for the node delivered to itself, by choosing its port. */
+static void port_of_the_node_is_not_taken(void **state)
+{
+	static const struct {
+		size_t trip;
+		int type;
+		bool listen, call;
+	} rows[] = {
+		{ 0, SOCK_STREAM, .listen = true },
+		{ 0, SOCK_STREAM, .call = true },
+		{ 2, SOCK_DGRAM, .call = false },
+		{ 2, SOCK_DGRAM, .call = true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct round_trip *t = &trips[rows[i].trip];
+		struct world *world = nat_world(NULL, NULL);
+		int fd = socket_of_the_node(rows[i].type, rows[i].call ? NODE : "0.0.0.0",
+					    t->out.sport);
+
+		if (rows[i].listen)
+			assert_int_equal(listen(fd, 1), 0);
+		if (rows[i].call)
+			call_outside(fd, t->out.dport);
+		assert_int_equal(world_from_pod(world, 1, &t->out), REDIRECT);
+		assert_ends(world, NODE, OUTSIDE);
+		assert_in_range(packet_port(world->frame, 0), 40000, 40999);
+		assert_int_not_equal(packet_port(world->frame, 0), t->out.sport);
+		assert_int_equal(world_from_uplink(world, &t->back), NEXT);
+		close(fd);
+	}
+}
+
+static void port_the_node_uses_since_is_the_nodes(void **state)
+{
+	static const struct {
+		size_t trip;
+		int type;
+	} rows[] = { { 0, SOCK_STREAM }, { 2, SOCK_DGRAM } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct round_trip *t = &trips[rows[i].trip];
+		struct world *world = nat_world(NULL, NULL);
+		int fd;
+
+		assert_int_equal(world_from_pod(world, 1, &t->out), REDIRECT);
+		assert_int_equal(packet_port(world->frame, 0), t->out.sport);
+		fd = socket_of_the_node(rows[i].type, NODE, t->out.sport);
+		call_outside(fd, t->out.dport);
+		assert_int_equal(world_from_uplink(world, &t->back), NEXT);
+		assert_ends(world, OUTSIDE, NODE);
+		close(fd);
+		assert_int_equal(world_from_uplink(world, &t->back), REDIRECT);
+		assert_ends(world, OUTSIDE, "10.0.0.1");
+	}
+}
+
 static void full_table_drops_what_it_cannot_bring_back(void **state)
 {
 	const struct world_sizes sizes = { .nat = 1 };
@@ -415,6 +498,8 @@ int main(void)
 		cmocka_unit_test(udp_without_checksum_stays_without),
 		cmocka_unit_test(taken_port_is_exchanged),
 		cmocka_unit_test(port_outside_the_range_is_exchanged),
+		cmocka_unit_test(port_of_the_node_is_not_taken),
+		cmocka_unit_test(port_the_node_uses_since_is_the_nodes),
 		cmocka_unit_test(full_table_drops_what_it_cannot_bring_back),
 		cmocka_unit_test(range_without_a_free_port_drops),
 		cmocka_unit_test(other_protocols_are_not_masqueraded),
