@@ -91,8 +91,45 @@ static __always_inline int td_link_local(const struct td_packet *pkt)
 	return 0;
 }
 
-static __always_inline int td_verify_source(struct __sk_buff *skb, struct td_slow *s)
+/* The address a pod's device gives itself by RFC 4291, appendix A. */
+static __always_inline bool td_is_own_link_local(const struct td_addr *addr, __u32 id)
 {
+	__u8 mac[6];
+
+	td_pod_mac(id, mac);
+	return addr->words[0] == bpf_htonl(0xfe800000) && !addr->words[1] &&
+	       addr->bytes[8] == (mac[0] ^ 2) && addr->bytes[9] == mac[1] &&
+	       addr->bytes[10] == mac[2] && addr->bytes[11] == 0xff && addr->bytes[12] == 0xfe &&
+	       addr->bytes[13] == mac[3] && addr->bytes[14] == mac[4] && addr->bytes[15] == mac[5];
+}
+
+/* RFC 826 up to the sender; the rest does not matter here. */
+struct td_arp {
+	__be16 hardware, protocol;
+	__u8 hardware_len, protocol_len;
+	__be16 operation;
+	__u8 sender_mac[6];
+	__u8 sender[4];
+};
+
+/* The node learns neighbours from what it is asked: made-up ones would fill its table. */
+static __always_inline int td_verify_arp(struct __sk_buff *skb, const struct td_endpoint *ep)
+{
+	struct td_arp arp;
+	__be32 sender;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN, &arp, sizeof(arp)) < 0)
+		return TD_DROP_INVALID_PACKET_DROPPED;
+	if (!td_mac_is_pods(arp.sender_mac, ep->id))
+		return TD_DROP_INVALID_SOURCE_MAC;
+	__builtin_memcpy(&sender, arp.sender, 4);
+	return !sender || sender == ep->ipv4.words[3] ? TD_GO : TD_DROP_INVALID_SOURCE_IP;
+}
+
+/* `solicits`: a question for a neighbour, which may also come from an address of link scope. */
+static __always_inline int td_verify_source(struct __sk_buff *skb, struct td_slow *s, bool solicits)
+{
+	const struct td_addr *src = &s->pkt.addr[0];
 	struct td_endpoint *ep;
 	int r = TD_GO;
 
@@ -102,10 +139,12 @@ static __always_inline int td_verify_source(struct __sk_buff *skb, struct td_slo
 	if (!td_mac_is_pods(s->pkt.mac[0], ep->id))
 		return TD_DROP_INVALID_SOURCE_MAC;
 	if (!s->pkt.version)
-		return s->pkt.eth_proto == bpf_htons(ETH_P_ARP) ? TD_GO
+		return s->pkt.eth_proto == bpf_htons(ETH_P_ARP) ? td_verify_arp(skb, ep)
 								: TD_DROP_UNSUPPORTED_L3_PROTOCOL;
-	if (td_addr_equal(&s->pkt.addr[0], s->pkt.version == 4 ? &ep->ipv4 : &ep->ipv6) &&
-	    !td_addr_is_zero(&s->pkt.addr[0]))
+	if (td_addr_equal(src, s->pkt.version == 4 ? &ep->ipv4 : &ep->ipv6) &&
+	    !td_addr_is_zero(src))
+		return TD_GO;
+	if (solicits && (td_addr_is_zero(src) || td_is_own_link_local(src, ep->id)))
 		return TD_GO;
 	return TD_DROP_INVALID_SOURCE_IP;
 }
@@ -134,22 +173,20 @@ static __always_inline int td_deliver_from_pod(struct __sk_buff *skb, struct td_
 static __always_inline int td_slow_from_pod(struct __sk_buff *skb)
 {
 	struct td_slow *s = td_slow_begin(TD_EGRESS);
-	int reason, r;
+	int reason, r = 0;
 
 	if (!s)
 		return TD_SHOT;
 	reason = td_packet_parse(skb, &s->pkt);
 	if (!reason) {
 		r = s->pkt.version ? td_link_local(&s->pkt) : 0;
-		if (r == TD_NEXT)
-			return r;
 		s->quiet = r > 0;
-		reason = r > 0 ? r : td_verify_source(skb, s);
+		reason = r > 0 ? r : td_verify_source(skb, s, r == TD_NEXT);
 	}
 	if (reason)
 		return td_drop(skb, s, reason);
-	if (!s->pkt.version)
-		return TD_NEXT; /* ARP */
+	if (!s->pkt.version || r == TD_NEXT)
+		return TD_NEXT; /* ARP, or the same of IPv6 */
 	/* A pod is no router: it may complain about its own connections only. */
 	if (s->pkt.related && !td_addr_equal(&s->pkt.conn.addr[0], &s->pkt.addr[0]))
 		td_packet_unrelate(&s->pkt);

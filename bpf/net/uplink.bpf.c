@@ -164,6 +164,29 @@ static __always_inline int td_slow_from_uplink(struct __sk_buff *skb, __u32 iden
 	return pod ? td_to_pod_routed(skb, s) : td_to_node(skb, s);
 }
 
+/* From outside, to the node, under the address of one of its pods. */
+static __always_inline bool td_is_claimed(struct __sk_buff *skb)
+{
+	struct td_place *place;
+	struct td_addr src;
+
+	if (!td_address_load(skb, true, &src))
+		return false;
+	place = bpf_map_lookup_elem(&td_addr_map, &src);
+	return place && place->ifindex;
+}
+
+static __always_inline int td_drop_claimed(struct __sk_buff *skb, __u32 identity)
+{
+	struct td_slow *s = td_slow_begin(TD_INGRESS);
+
+	if (!s)
+		return TD_SHOT;
+	s->identity = identity;
+	td_packet_parse(skb, &s->pkt);
+	return td_drop(skb, s, TD_DROP_INVALID_SOURCE_IP);
+}
+
 SEC("tc")
 int td_from_uplink(struct __sk_buff *skb)
 {
@@ -177,6 +200,8 @@ int td_from_uplink(struct __sk_buff *skb)
 	place = bpf_map_lookup_elem(&td_addr_map, &dst);
 	if (!place || !(place->ifindex || (place->flags & TD_PLACE_HOST)))
 		return TD_NEXT;
+	if (!place->ifindex && td_is_claimed(skb))
+		return td_drop_claimed(skb, place->identity);
 	if (td_fast_parse(skb, &fast)) {
 		if (place->ifindex)
 			r = td_fast_to_pod_routed(skb, &fast, place->ifindex);

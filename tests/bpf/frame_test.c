@@ -93,35 +93,73 @@ static void outside_does_not_speak_as_inside(void **state)
 	struct world *world = suite_world(NULL);
 	const struct packet as_pod = { .src = "10.0.0.2", .dst = "10.0.0.1" };
 	const struct packet as_node = { .src = NODE, .dst = "10.0.0.1" };
+	const struct packet pod_to_node = { .src = "10.0.0.2", .dst = NODE };
+	const struct packet pod6_to_node = { .src = "fd00::2", .dst = NODE6 };
 
 	assert_int_equal(world_from_uplink(world, &as_pod), SHOT);
 	assert_int_equal(world_from_uplink(world, &as_node), SHOT);
 	assert_int_equal(world_to_pod(world, 1, &as_pod, 0), SHOT);
 	assert_int_equal(world_to_pod(world, 1, &as_node, world->uplink), SHOT);
 	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_INGRESS), 4);
+	assert_int_equal(world_from_uplink(world, &pod_to_node), SHOT);
+	assert_int_equal(world_from_uplink(world, &pod6_to_node), SHOT);
+	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_INGRESS), 6);
 	assert_int_equal(world_to_pod(world, 1, &as_node, 0), NEXT);
 }
 
+/* Who solicits: the pod's address, none yet, or the one of its device; never another's. */
 static void neighbour_discovery_of_the_link_goes_to_the_stack(void **state)
 {
+	static const struct solicit_case {
+		const char *src;
+		int want;
+	} cases[] = {
+		{ "fe80::c54:ff:fe00:1", NEXT }, { "fd00::1", NEXT }, { "::", NEXT },
+		{ "fe80::c54:ff:fe00:2", SHOT }, { "fe80::5", SHOT }, { "fd00::2", SHOT },
+	};
 	struct world *world = suite_world(NULL);
-	const struct packet solicit = { .src = "fe80::5",
-					.dst = "ff02::1:ff00:1",
-					.protocol = IPPROTO_ICMPV6,
-					.icmp_type = 135,
-					.ttl = 255,
-					.payload_len = 16 };
-	uint8_t arp[42] = { [12] = 0x08, [13] = 0x06 };
 
-	assert_int_equal(world_from_pod(world, 1, &solicit), NEXT);
-	memcpy(arp + 6, (uint8_t[]){ TD_POD_MAC0, TD_POD_MAC1, 0, 0, 0, 1 }, 6);
-	assert_int_equal(world_run_frame(world, world->skel->progs.td_from_pod, arp, sizeof(arp),
-					 world->pod[1], 0),
-			 NEXT);
-	arp[11] = 2;
-	assert_int_equal(world_run_frame(world, world->skel->progs.td_from_pod, arp, sizeof(arp),
-					 world->pod[1], 0),
-			 SHOT);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct packet solicit = { .src = cases[i].src,
+						.dst = "ff02::1:ff00:1",
+						.protocol = IPPROTO_ICMPV6,
+						.icmp_type = 135,
+						.ttl = 255,
+						.payload_len = 16 };
+
+		if (world_from_pod(world, 1, &solicit) != cases[i].want)
+			fail_msg("solicitation from %s", cases[i].src);
+	}
+}
+
+static void arp_names_its_true_sender_or_is_dropped(void **state)
+{
+	static const uint8_t ours[] = { TD_POD_MAC0, TD_POD_MAC1, 0, 0, 0, 1 };
+	static const struct arp_case {
+		const char *name;
+		size_t at; /* of the byte that differs */
+		uint8_t byte;
+		size_t len;
+		int want;
+	} cases[] = {
+		{ "the truth", 0, 0xff, 42, NEXT },
+		{ "another MAC in the frame", 11, 2, 42, SHOT },
+		{ "another MAC in the question", 27, 2, 42, SHOT },
+		{ "another pod's address", 31, 2, 42, SHOT },
+		{ "cut before the sender", 0, 0xff, 24, SHOT },
+	};
+	struct world *world = suite_world(NULL);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t arp[42] = { [12] = 0x08, [13] = 0x06, [28] = 10, [31] = 1 };
+
+		memcpy(arp + 6, ours, 6);
+		memcpy(arp + 22, ours, 6);
+		arp[cases[i].at] = cases[i].byte;
+		if (world_run_frame(world, world->skel->progs.td_from_pod, arp, cases[i].len,
+				    world->pod[1], 0) != cases[i].want)
+			fail_msg("ARP: %s", cases[i].name);
+	}
 }
 
 static void extension_headers_are_walked(void **state)
@@ -367,6 +405,7 @@ int main(void)
 		cmocka_unit_test(established_connection_is_not_a_disguise),
 		cmocka_unit_test(outside_does_not_speak_as_inside),
 		cmocka_unit_test(neighbour_discovery_of_the_link_goes_to_the_stack),
+		cmocka_unit_test(arp_names_its_true_sender_or_is_dropped),
 		cmocka_unit_test(extension_headers_are_walked),
 		cmocka_unit_test(fragments_follow_their_head),
 		cmocka_unit_test(icmp_errors_go_with_their_connection),
