@@ -3,6 +3,7 @@
 #include "cni.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +19,13 @@ static long long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* No agent, or one that died over the request, which can be made again: all of them are idempotent. */
+static bool is_gone(int error)
+{
+	return error == -ENOENT || error == -ECONNREFUSED || error == -ECONNRESET ||
+	       error == -EPIPE || error == -EPROTO;
 }
 
 /* An agent that restarts is back within the deadline: no agent is tried again until then. */
@@ -36,7 +44,7 @@ static int ask(const struct cni_request *request, const char *path, json_t *body
 
 		r = admin_call(socket_path, "POST", path, text, strlen(text),
 			       (unsigned int)MAX(left, 1LL), ret);
-		if ((r != -ENOENT && r != -ECONNREFUSED) || !wait_for_agent || left <= RETRY_MS)
+		if (!is_gone(r) || !wait_for_agent || left <= RETRY_MS)
 			return r;
 		nanosleep(&pause, NULL);
 	}
