@@ -321,6 +321,7 @@ static int add(struct adding *adding, const struct workload **ret)
 	if (r < 0)
 		return r;
 	link_workload(adding->endpoints, workload);
+	endpoints_drop_tombstone(adding->endpoints, workload);
 	r = bring_up(adding, workload);
 	if (r < 0) {
 		endpoints_remove(adding->endpoints, workload, true);

@@ -109,14 +109,29 @@ int endpoints_load(struct endpoints *endpoints)
 }
 
 /* A tombstone is what DEL leaves behind while no agent runs: CONTAINERID-IFNAME. */
+static char *tombstone_path(const struct endpoints *endpoints, const struct workload *workload)
+{
+	char *path = NULL;
+
+	return asprintf(&path, "%s/%s-%s", endpoints->tombstones, workload->container_id,
+			workload->ifname) < 0
+		       ? NULL
+		       : path;
+}
+
 static bool has_tombstone(const struct endpoints *endpoints, const struct workload *workload)
 {
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *path = tombstone_path(endpoints, workload);
 
-	if (asprintf(&path, "%s/%s-%s", endpoints->tombstones, workload->container_id,
-		     workload->ifname) < 0)
-		return false;
-	return access(path, F_OK) == 0;
+	return path && access(path, F_OK) == 0;
+}
+
+void endpoints_drop_tombstone(const struct endpoints *endpoints, const struct workload *workload)
+{
+	_cleanup_free_ char *path = tombstone_path(endpoints, workload);
+
+	if (path)
+		unlink(path);
 }
 
 static void remove_tombstones(const struct endpoints *endpoints)

@@ -23,5 +23,8 @@ int endpoints_publish(struct endpoints *endpoints, struct workload *workload);
 /* Takes the device away; address, id and record follow when the kernel has unlinked it. The
  * workload may be freed on return. wait: blocks until then. */
 int endpoints_remove(struct endpoints *endpoints, struct workload *workload, bool wait);
+/* A DEL that found no agent may leave its tombstone after the agent has read them: it must not bury
+ * an attachment of the same name made since. */
+void endpoints_drop_tombstone(const struct endpoints *endpoints, const struct workload *workload);
 /* Gives up everything of a workload without device, and frees it. */
 void endpoints_forget(struct endpoints *endpoints, struct workload *workload);
