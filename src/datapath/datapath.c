@@ -189,6 +189,12 @@ int datapath_sync_policy(struct datapath *datapath, const struct policy_subject 
 	return policy_map_sync(&datapath->policy, subjects, count, all);
 }
 
+const uint32_t *datapath_policy_refused(const struct datapath *datapath, size_t *count)
+{
+	*count = datapath->policy.refused_count;
+	return datapath->policy.refused;
+}
+
 int datapath_sync_services(struct datapath *datapath, const struct service_table *table)
 {
 	return service_map_sync(&datapath->services, table);

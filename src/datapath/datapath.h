@@ -99,9 +99,12 @@ int datapath_watch_fd(const struct datapath *datapath);
 int datapath_watch_process(struct datapath *datapath);
 int datapath_sync_cidrs(struct datapath *datapath, const struct policy_cidr *cidrs, size_t count);
 /* Writes the new tables, flips the subjects, then drops tables nobody uses. all: every subject that
- * should be there (others are removed); else only these are added or changed. */
+ * should be there (others are removed); else only these are added or changed. -E2BIG: the tables of
+ * some do not fit; they are denied everything, and all the others are in force. */
 int datapath_sync_policy(struct datapath *datapath, const struct policy_subject *subjects,
 			 size_t count, bool all);
+/* Whom the last sync refused: identities, borrowed until the next one. */
+const uint32_t *datapath_policy_refused(const struct datapath *datapath, size_t *count);
 int datapath_sync_services(struct datapath *datapath, const struct service_table *table);
 int datapath_commit(struct datapath *datapath);
 /* What has to wait a moment: tables nobody reads any more, the last build's programs and maps, tcx

@@ -8,7 +8,6 @@
 
 #include <bpf/bpf.h>
 
-#include "base/log.h"
 #include "base/util.h"
 #include "grace_period.h"
 #include "map_io.h"
@@ -38,6 +37,7 @@ void policy_map_close(struct policy_map *map)
 		installed_clear(&map->tables[i]);
 	free(map->tables);
 	free(map->subjects);
+	free(map->refused);
 	policy_map_init(map, -1, -1, -1);
 }
 
@@ -454,26 +454,24 @@ static void retry(struct policy_map *map, struct refused *refused)
 	refused->count = kept;
 }
 
+/* Those that still do not fit are remembered; -ENOMEM if they cannot be. */
 static int lock_down(struct policy_map *map, struct refused *refused)
 {
-	int first = 0, r;
-
 	for (size_t i = 0; i < refused->count; i++) {
-		r = remove_subject(map, refused->items[i]->identity);
+		int r = remove_subject(map, refused->items[i]->identity);
+
 		if (r < 0)
 			return r;
 	}
 	retry(map, refused);
-	for (size_t i = 0; i < refused->count; i++) {
-		r = put_subject(map, refused->items[i]);
-		if (r < 0)
-			log_error("datapath",
-				  "the policy of an identity does not fit; it is denied everything",
-				  LOG_UINT("identity", refused->items[i]->identity), LOG_ERR(r));
-		if (first == 0)
-			first = r;
-	}
-	return first;
+	if (refused->count == 0)
+		return 0;
+	map->refused = calloc(refused->count, sizeof(*map->refused));
+	if (!map->refused)
+		return -ENOMEM;
+	for (size_t i = 0; i < refused->count; i++)
+		map->refused[map->refused_count++] = refused->items[i]->identity;
+	return -E2BIG;
 }
 
 int policy_map_sync(struct policy_map *map, const struct policy_subject *subjects, size_t count,
@@ -488,6 +486,9 @@ int policy_map_sync(struct policy_map *map, const struct policy_subject *subject
 	r = learn(map);
 	if (r < 0)
 		return r;
+	free(map->refused);
+	map->refused = NULL;
+	map->refused_count = 0;
 	for (size_t i = 0; i < map->subject_count; i++)
 		map->subjects[i].wanted = !all;
 	for (size_t i = 0; i < count; i++) {
@@ -502,7 +503,7 @@ int policy_map_sync(struct policy_map *map, const struct policy_subject *subject
 	r = remove_unwanted(map);
 	retry(map, &refused);
 	s = lock_down(map, &refused);
-	return s < 0 ? s : r;
+	return r < 0 ? r : s;
 }
 
 void policy_map_used(const struct policy_map *map, uint64_t *ret_rows, uint64_t *ret_classes,

@@ -10,8 +10,7 @@
  * whose contents are wanted again are kept under their number.
  *
  * A subject whose table does not fit even after unused tables are gone is removed: all its traffic
- * is denied, and the error is logged and returned, unless it was its own old table that took the
- * room. */
+ * is denied, unless it was its own old table that took the room. All others are in force. */
 #pragma once
 
 #include <stdbool.h>
@@ -44,10 +43,13 @@ struct policy_map {
 	size_t table_count, table_capacity;
 	struct policy_installed_subject *subjects; /* sorted by identity */
 	size_t subject_count, subject_capacity;
+	uint32_t *refused; /* identities of the last sync that did not fit, in its order */
+	size_t refused_count;
 };
 
 void policy_map_init(struct policy_map *map, int subject_fd, int policy_fd, int class_fd);
 void policy_map_close(struct policy_map *map);
+/* -E2BIG: everything is in force but for the subjects in `refused`, which are denied everything. */
 int policy_map_sync(struct policy_map *map, const struct policy_subject *subjects, size_t count,
 		    bool all);
 /* Deletes tables that have been unused for a second (a packet at work when its subject switched is

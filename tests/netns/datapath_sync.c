@@ -97,8 +97,10 @@ static void a_table_that_does_not_fit_denies_its_subject_only(void **state)
 		{ 501, { &large, &small.table } },
 	};
 	struct datapath *datapath;
+	const uint32_t *refused;
 	uint32_t lost = 501;
 	struct td_subject subject;
+	size_t count;
 
 	for (uint32_t i = 0; i < MANY; i++)
 		rows[i] = (struct policy_row){ .peer = 1000 + i, .val = { .allow_rule = 16 } };
@@ -108,11 +110,16 @@ static void a_table_that_does_not_fit_denies_its_subject_only(void **state)
 	assert_int_equal(datapath_sync_policy(datapath, subjects, 2, true), -E2BIG);
 	assert_true(table_of(500, TD_INGRESS) > 0);
 	assert_false(fixture_map_get("td_subject", &lost, &subject));
+	refused = datapath_policy_refused(datapath, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(refused[0], lost);
 	/* Once it fits, calling again installs it. */
 	large.number = 10;
 	large.row_count = 50;
 	assert_int_equal(datapath_sync_policy(datapath, subjects, 2, true), 0);
 	assert_true(table_of(501, TD_INGRESS) > 0);
+	datapath_policy_refused(datapath, &count);
+	assert_int_equal(count, 0);
 	/* A change needs room for both, and there is none: the old one makes room. */
 	large.number = 11;
 	large.row_count = 90;

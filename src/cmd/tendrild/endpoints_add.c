@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "base/log.h"
 #include "endpoints_internal.h"
+#include "lockdown.h"
 
 #define DEFAULT_NAMESPACE "default"
 #define ID_MAX            65535
@@ -204,10 +205,13 @@ static int add_device(struct adding *adding, struct workload *workload)
 	return r;
 }
 
-static int enforce(struct adding *adding)
+static int enforce(struct adding *adding, const struct workload *workload)
 {
-	int r = regenerate_now(adding->endpoints->agent->regenerate);
+	const struct agent *agent = adding->endpoints->agent;
+	int r = regenerate_now(agent->regenerate);
 
+	if (r == 0 && lockdown_has(agent, workload->identity))
+		r = -E2BIG;
 	if (r < 0) {
 		diag_set(adding->diag, NULL, 0,
 			 "its policy could not be put in force (%s), so it is not connected",
@@ -230,7 +234,7 @@ static int bring_up(struct adding *adding, struct workload *workload)
 	if (r == 0)
 		r = endpoints_publish(endpoints, workload);
 	if (r == 0)
-		r = enforce(adding); /* identity and policy, before there is a device */
+		r = enforce(adding, workload); /* identity and policy, before there is a device */
 	if (r == 0)
 		r = add_device(adding, workload);
 	if (r < 0)
@@ -240,7 +244,8 @@ static int bring_up(struct adding *adding, struct workload *workload)
 	if (r == 0)
 		r = endpoints_publish(endpoints, workload);
 	if (r == 0)
-		r = enforce(adding); /* who is behind the device: until now it passed nothing */
+		r = enforce(adding,
+			    workload); /* who is behind the device: until now it passed nothing */
 	return r;
 }
 

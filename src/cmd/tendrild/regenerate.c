@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "base/fsutil.h"
 #include "base/log.h"
+#include "lockdown.h"
 #include "node_watch.h"
 #include "publish.h"
 
@@ -23,6 +24,7 @@ struct regenerate {
 	unsigned int dirty;
 	bool running;
 	bool policies_lost;  /* the engine could not take one: put all of them again */
+	bool locked;         /* tables of some subjects do not fit: lockdown.h */
 	bool commit_pending; /* something that established connections must be judged under */
 	uv_timer_t *soon, *retry, *sweep;
 	uint64_t retry_ms;
@@ -317,17 +319,23 @@ static int add_subject(const struct policy_subject *subject, void *data)
 static int sync_subjects(struct regenerate *regenerate, const struct policy_subject *changed,
 			 size_t count)
 {
+	bool whole = regenerate->dirty & DIRTY_SUBJECTS || regenerate->locked;
 	struct agent *agent = regenerate->agent;
 	struct subjects all = {};
-	int r;
+	int r = 0;
 
-	if (!(regenerate->dirty & DIRTY_SUBJECTS))
-		return count ? datapath_sync_policy(agent->datapath, changed, count, false) : 0;
-	r = policy_engine_for_each_subject(agent->engine, add_subject, &all);
+	if (!whole && !count)
+		return 0;
+	if (whole)
+		r = policy_engine_for_each_subject(agent->engine, add_subject, &all);
 	if (r == 0)
-		r = datapath_sync_policy(agent->datapath, all.items, all.count, true);
+		r = datapath_sync_policy(agent->datapath, whole ? all.items : changed,
+					 whole ? all.count : count, whole);
 	free(all.items);
-	return r;
+	/* Those who do not fit pass nothing; nobody else waits for them. */
+	if (r == 0 || r == -E2BIG)
+		regenerate->locked = lockdown_report(agent);
+	return r == -E2BIG && regenerate->locked ? 0 : r;
 }
 
 /* An address resolves to its longest prefix, whose rows hold the shorter ones' rules too. So rows
@@ -535,6 +543,15 @@ static void on_soon(uv_timer_t *timer)
 	regenerate_now(timer->data);
 }
 
+static void on_retry(uv_timer_t *timer)
+{
+	struct regenerate *regenerate = timer->data;
+
+	if (regenerate->locked)
+		regenerate->dirty |= DIRTY_POLICY | DIRTY_SUBJECTS;
+	regenerate_now(regenerate);
+}
+
 static void plan_retry(struct regenerate *regenerate, bool failed)
 {
 	if (!failed) {
@@ -543,7 +560,7 @@ static void plan_retry(struct regenerate *regenerate, bool failed)
 		return;
 	}
 	regenerate->stats.failures++;
-	uv_timer_start(regenerate->retry, on_soon, regenerate->retry_ms, 0);
+	uv_timer_start(regenerate->retry, on_retry, regenerate->retry_ms, 0);
 	regenerate->retry_ms = MIN(regenerate->retry_ms * 2, (uint64_t)RETRY_MAX_MS);
 }
 
@@ -573,7 +590,7 @@ int regenerate_now(struct regenerate *regenerate)
 	regenerate->running = false;
 	if (!trivial)
 		account(regenerate, start);
-	plan_retry(regenerate, failed);
+	plan_retry(regenerate, failed || regenerate->locked);
 	if (regenerate->agent->node_watch)
 		node_watch_maintain(regenerate->agent->node_watch);
 	publish_soon(regenerate->agent);

@@ -7,8 +7,8 @@
  *
  * Changes of one loop iteration are done together. If a step fails, it and the ones behind it stay
  * dirty and are tried again with a growing pause; the problem is reported. Until then the kernel
- * keeps enforcing what it enforced: a workload whose identity has no tables passes nothing, and one
- * whose tables could not be replaced keeps the old ones. */
+ * keeps enforcing what it enforced, and a workload whose identity has no tables passes nothing. Tables
+ * too big for their map are not such a failure: lockdown.h. */
 #pragma once
 
 #include <stdbool.h>
