@@ -13,6 +13,7 @@ done
 [ -n "$PLUGINS" ] || bail "no bridge plugin (package containernetworking-plugins)"
 
 node_new n1
+run_in_memory n1
 start_agent n1
 cat >"$W/tendril.json" <<END
 {"cniVersion": "1.0.0", "name": "tendril", "type": "tendril-cni", "run_dir": "$W/n1/run"}

@@ -58,7 +58,9 @@ fill_ring() {
 }
 
 node_new n1
+run_in_memory n1
 node_new n2
+run_in_memory n2
 start_agent n1
 start_agent n2
 start_observer n1 --observer.flows="$FLOWS"

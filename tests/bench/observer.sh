@@ -8,6 +8,7 @@ sandbox_enter bench_observer "$@"
 PODS=100 CPU=${CPU:-0} RATE=${RATE:-500000} MS=${MS:-600}
 
 node_new n1
+run_in_memory n1
 start_agent n1
 start_observer n1
 OBSERVER=$(cat "$W/n1/observer.pid")

@@ -55,10 +55,12 @@ via_told() {
 }
 
 node_new n1
+run_in_memory n1
 start_agent n1
 start_observer n1
 OBSERVER=$(cat "$W/n1/observer.pid")
 node_new n2
+run_in_memory n2
 start_agent n2 --report_interval=0
 pods n1 told
 pods n2 quiet

@@ -21,7 +21,7 @@ def main():
         env = dict(os.environ, NOTIFY_SOCKET=address)
         with open(log, 'a', encoding='utf-8') as out:
             begin = time.monotonic()
-            pid = os.posix_spawn(command[0], command, env, setsid=True, file_actions=[
+            pid = os.posix_spawn(command[0], command, env, file_actions=[
                 (os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, out.fileno(), 2)])
             with open(pidfile, 'w', encoding='utf-8') as file:
                 file.write(f'{pid}\n')

@@ -2,6 +2,7 @@
 """Where samples come from: programs and scripts that print one JSON object per line."""
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -13,6 +14,30 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 
 class Failed(Exception):
     """A measurement could not be made; the text says why."""
+
+
+def come_first():
+    """What else runs on the machine shall disturb little, and both sides alike: the highest priority,
+    in a session of its own, because that is what Linux weighs (sched(7), autogroup)."""
+    os.setsid()
+    os.setpriority(os.PRIO_PROCESS, 0, -20)
+    try:
+        with open('/proc/self/autogroup', 'w', encoding='ascii') as file:
+            file.write('-20')
+    except OSError:
+        pass  # a kernel without it weighs processes alone
+
+
+def run(command, env):
+    """(status, stdout, stderr) of a command that comes first; it ends with us."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+                          preexec_fn=come_first) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+        return process.returncode, out, err
 
 
 class Context:
@@ -36,16 +61,16 @@ class Context:
             command = [os.path.join(self.build, 'tests', 'bench', program), *args]
         env = dict(os.environ, TD_BUILD=self.build, CPU=str(self.cpu))
         env.update((key, str(value)) for key, value in settings.items())
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, check=False)
+        status, out, err = run(command, env)
         rows, rest = [], []
-        for line in done.stdout.splitlines():
+        for line in out.splitlines():
             if line.startswith('{'):
                 rows.append(json.loads(line))
             else:
                 rest.append(line)
-        if done.returncode != 0 or not rows:
-            said = '\n'.join([*rest, *done.stderr.splitlines()][-25:])
-            raise Failed(f'{program} ended with status {done.returncode}:\n{said}')
+        if status != 0 or not rows:
+            said = '\n'.join([*rest, *err.splitlines()][-25:])
+            raise Failed(f'{program} ended with status {status}:\n{said}')
         return rows
 
 
