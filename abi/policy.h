@@ -42,7 +42,7 @@ TD_SIZE(struct td_subject, 16);
 #define TD_SUBJECT_CIDR_ALL                                                                        \
 	(1u << 1) /* rows on CIDRs apply to endpoints' and nodes' addresses too */
 #define TD_SUBJECT_WORLD_CIDR (1u << 2) /* the table has rows of the TD_PEER_WORLD_ONLY form */
-#define TD_SUBJECT_INIT (1u << 3) /* identity init: what is denied by default is by TD_RULE_INIT */
+#define TD_SUBJECT_INIT       (1u << 3) /* identity init: denied by default is by TD_RULE_INIT */
 
 /* td_pol_class: LPM_TRIE, struct td_class_key -> __u32 class (from 1).
  * prefixlen counts from table on: 48 for "any port of the protocol", 64 for one port. */

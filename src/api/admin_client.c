@@ -44,7 +44,7 @@ static long long now_ms(void)
 /* Waits for events until the deadline (0: for ever). */
 static int wait_for(int fd, short events, long long deadline)
 {
-	struct pollfd poll_fd = {.fd = fd, .events = events};
+	struct pollfd poll_fd = { .fd = fd, .events = events };
 
 	for (;;) {
 		long long left = deadline ? deadline - now_ms() : -1;
@@ -63,7 +63,7 @@ static int wait_for(int fd, short events, long long deadline)
 static int connect_to(const char *path, int *ret)
 {
 	_cleanup_close_ int fd = -1;
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 

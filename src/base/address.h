@@ -11,7 +11,7 @@
 
 #include "abi/types.h"
 
-#define ADDRESS_TEXT_MAX 46                      /* INET6_ADDRSTRLEN */
+#define ADDRESS_TEXT_MAX 46                     /* INET6_ADDRSTRLEN */
 #define PREFIX_TEXT_MAX  (ADDRESS_TEXT_MAX + 4) /* "/128" */
 
 /* length counts in the address's own family: 0..32 or 0..128. Host bits are zero. */

@@ -192,7 +192,8 @@ static int read_value(const struct reading *reading, const struct config_key *ke
 		      struct fy_node *value, unsigned int line)
 {
 	_cleanup_(texts_clear) struct texts texts = {};
-	const struct config_source source = {.file = reading->file, .line = node_line(value, line)};
+	const struct config_source source = { .file = reading->file,
+					      .line = node_line(value, line) };
 	int r;
 
 	if (value && fy_node_is_alias(value))
@@ -311,10 +312,11 @@ int config_parse(const struct config_table *table, const char *text, size_t len,
 		 void *settings, struct diag *diag)
 {
 	const struct reading reading = {
-		.table = table, .file = file, .settings = settings, .diag = diag};
-	const struct fy_diag_cfg diag_cfg = {.level = FYET_ERROR, .module_mask = ~0u};
+		.table = table, .file = file, .settings = settings, .diag = diag
+	};
+	const struct fy_diag_cfg diag_cfg = { .level = FYET_ERROR, .module_mask = ~0u };
 	_cleanup_(fy_diag_freep) struct fy_diag *fy_diag = fy_diag_create(&diag_cfg);
-	struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET, .diag = fy_diag};
+	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET, .diag = fy_diag };
 	_cleanup_(fy_document_freep) struct fy_document *doc = NULL;
 	struct fy_node *root;
 

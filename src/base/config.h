@@ -21,18 +21,18 @@
 #include "base/diag.h"
 
 enum config_type {
-	CONFIG_STRING,	    /* char * ; pattern-free text of at most `max` bytes, if max is not 0 */
-	CONFIG_NAME,	    /* char * ; letters, digits, '.', '_', '-', at most `max` bytes */
-	CONFIG_PATH,	    /* char * ; absolute */
-	CONFIG_BOOL,	    /* bool ; true or false */
-	CONFIG_UINT,	    /* uint32_t in min .. max */
-	CONFIG_SECONDS,	    /* uint32_t, seconds in min .. max */
-	CONFIG_SIZE,	    /* uint32_t, bytes in min .. max, a power of two */
-	CONFIG_ENUM,	    /* unsigned int: index into `choices` */
-	CONFIG_PREFIX,	    /* struct prefix; empty: length 0 */
+	CONFIG_STRING,      /* char * ; pattern-free text of at most `max` bytes, if max is not 0 */
+	CONFIG_NAME,        /* char * ; letters, digits, '.', '_', '-', at most `max` bytes */
+	CONFIG_PATH,        /* char * ; absolute */
+	CONFIG_BOOL,        /* bool ; true or false */
+	CONFIG_UINT,        /* uint32_t in min .. max */
+	CONFIG_SECONDS,     /* uint32_t, seconds in min .. max */
+	CONFIG_SIZE,        /* uint32_t, bytes in min .. max, a power of two */
+	CONFIG_ENUM,        /* unsigned int: index into `choices` */
+	CONFIG_PREFIX,      /* struct prefix; empty: length 0 */
 	CONFIG_STRING_LIST, /* struct config_strings; in a flag joined by commas */
 	CONFIG_PREFIX_LIST, /* struct config_prefixes; likewise */
-	CONFIG_LABELS,	    /* struct config_strings of KEY=VALUE; in a file also a mapping */
+	CONFIG_LABELS,      /* struct config_strings of KEY=VALUE; in a file also a mapping */
 };
 
 struct config_strings {
@@ -49,9 +49,9 @@ struct config_key {
 	const char *name;
 	enum config_type type;
 	uint64_t min, max;
-	const char *fallback;	    /* text as in a flag; NULL: empty */
-	const char *help;	    /* one or more sentences */
-	size_t offset;		    /* of the field in the program's struct */
+	const char *fallback;       /* text as in a flag; NULL: empty */
+	const char *help;           /* one or more sentences */
+	size_t offset;              /* of the field in the program's struct */
 	const char *const *choices; /* CONFIG_ENUM; NULL-terminated */
 };
 

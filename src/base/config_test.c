@@ -22,55 +22,55 @@ struct settings {
 	struct config_prefixes nets;
 };
 
-static const char *const modes[] = {"drop", "reject", NULL};
-static const char *const foreign[] = {"observer", NULL};
+static const char *const modes[] = { "drop", "reject", NULL };
+static const char *const foreign[] = { "observer", NULL };
 
 #define AT(field) offsetof(struct settings, field)
 static const struct config_key keys[] = {
-	{"name", CONFIG_NAME, 0, 8, "x", "Name.", AT(name), NULL},
-	{"dir", CONFIG_PATH, 0, 64, "/run/thing@", "Directory.", AT(dir), NULL},
-	{"on", CONFIG_BOOL, 0, 0, "true", "Switch.", AT(on), NULL},
-	{"deep.count", CONFIG_UINT, 1, 10, "5", "Number.", AT(count), NULL},
-	{"deep.wait_time", CONFIG_SECONDS, 1, 864000, "2m", "Time.", AT(wait), NULL},
-	{"deep.ring", CONFIG_SIZE, 4096, 1 << 20, "64K", "Size.", AT(ring), NULL},
-	{"mode", CONFIG_ENUM, 0, 0, "drop", "Choice.", AT(mode), modes},
-	{"net", CONFIG_PREFIX, 4, 0, NULL, "Prefix.", AT(v4), NULL},
-	{"devices", CONFIG_STRING_LIST, 0, 0, NULL, "Devices.", AT(devices), NULL},
-	{"nets", CONFIG_PREFIX_LIST, 0, 2, NULL, "Prefixes.", AT(nets), NULL},
-	{"labels", CONFIG_LABELS, 0, 0, NULL, "Labels.", AT(labels), NULL},
+	{ "name", CONFIG_NAME, 0, 8, "x", "Name.", AT(name), NULL },
+	{ "dir", CONFIG_PATH, 0, 64, "/run/thing@", "Directory.", AT(dir), NULL },
+	{ "on", CONFIG_BOOL, 0, 0, "true", "Switch.", AT(on), NULL },
+	{ "deep.count", CONFIG_UINT, 1, 10, "5", "Number.", AT(count), NULL },
+	{ "deep.wait_time", CONFIG_SECONDS, 1, 864000, "2m", "Time.", AT(wait), NULL },
+	{ "deep.ring", CONFIG_SIZE, 4096, 1 << 20, "64K", "Size.", AT(ring), NULL },
+	{ "mode", CONFIG_ENUM, 0, 0, "drop", "Choice.", AT(mode), modes },
+	{ "net", CONFIG_PREFIX, 4, 0, NULL, "Prefix.", AT(v4), NULL },
+	{ "devices", CONFIG_STRING_LIST, 0, 0, NULL, "Devices.", AT(devices), NULL },
+	{ "nets", CONFIG_PREFIX_LIST, 0, 2, NULL, "Prefixes.", AT(nets), NULL },
+	{ "labels", CONFIG_LABELS, 0, 0, NULL, "Labels.", AT(labels), NULL },
 };
-static const struct config_table table = {keys, ARRAY_SIZE(keys), foreign};
+static const struct config_table table = { keys, ARRAY_SIZE(keys), foreign };
 
 static void refusals_say_where_what_and_what_was_expected(void **state)
 {
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-		{"name: a\nnmae: b\n", "f.yaml:2: found the unknown key 'nmae'"},
-		{"deep:\n  count: 11\n", "f.yaml:2: deep.count: found '11', expected a whole"},
-		{"deep:\n  count: 0\n", "in 1..10"},
-		{"deep:\n  count: -1\n", "found '-1'"},
-		{"deep:\n  count: 5x\n", "found '5x'"},
-		{"deep:\n  count: 99999999999999999999\n", "f.yaml:2: deep.count: found '9999"},
-		{"deep:\n\n  wait_time: 11d\n", "f.yaml:3: deep.wait_time: found '11d'"},
-		{"deep:\n  ring: 5000\n", "a power of two"},
-		{"deep: 5\n", "f.yaml:1: deep: found a value, expected a mapping"},
-		{"deep:\n  unknown: 1\n", "f.yaml:2: found the unknown key 'deep.unknown'"},
-		{"mode: deny\n", "f.yaml:1: mode: found 'deny', expected one of drop, reject"},
-		{"on: yes\n", "expected true or false"},
-		{"dir: relative\n", "expected an absolute path"},
-		{"name: 'a b'\n", "expected letters, digits"},
-		{"name: ninechars\n", "expected at most 8 bytes"},
-		{"name: [a, b]\n", "found 'a list', expected one value"},
-		{"name: {a: b}\n", "found a mapping, expected a value"},
-		{"net: fd00::/64\n", "expected an IPv4 prefix"},
-		{"net: 10.0.0.0/33\n", "found '10.0.0.0/33'"},
-		{"nets: [1.0.0.0/8, 2.0.0.0/8, 3.0.0.0/8]\n", "expected at most 2"},
-		{"labels: [novalue]\n", "expected KEY=VALUE"},
-		{"name: a\nname: b\n", "f.yaml:2: not YAML: duplicate key"},
-		{"name: [a\n", "f.yaml:"},
-		{"- a\n", "found no mapping"},
-		{"name: &x a\ndir: *x\n", "f.yaml:2: dir: found an alias"},
+		{ "name: a\nnmae: b\n", "f.yaml:2: found the unknown key 'nmae'" },
+		{ "deep:\n  count: 11\n", "f.yaml:2: deep.count: found '11', expected a whole" },
+		{ "deep:\n  count: 0\n", "in 1..10" },
+		{ "deep:\n  count: -1\n", "found '-1'" },
+		{ "deep:\n  count: 5x\n", "found '5x'" },
+		{ "deep:\n  count: 99999999999999999999\n", "f.yaml:2: deep.count: found '9999" },
+		{ "deep:\n\n  wait_time: 11d\n", "f.yaml:3: deep.wait_time: found '11d'" },
+		{ "deep:\n  ring: 5000\n", "a power of two" },
+		{ "deep: 5\n", "f.yaml:1: deep: found a value, expected a mapping" },
+		{ "deep:\n  unknown: 1\n", "f.yaml:2: found the unknown key 'deep.unknown'" },
+		{ "mode: deny\n", "f.yaml:1: mode: found 'deny', expected one of drop, reject" },
+		{ "on: yes\n", "expected true or false" },
+		{ "dir: relative\n", "expected an absolute path" },
+		{ "name: 'a b'\n", "expected letters, digits" },
+		{ "name: ninechars\n", "expected at most 8 bytes" },
+		{ "name: [a, b]\n", "found 'a list', expected one value" },
+		{ "name: {a: b}\n", "found a mapping, expected a value" },
+		{ "net: fd00::/64\n", "expected an IPv4 prefix" },
+		{ "net: 10.0.0.0/33\n", "found '10.0.0.0/33'" },
+		{ "nets: [1.0.0.0/8, 2.0.0.0/8, 3.0.0.0/8]\n", "expected at most 2" },
+		{ "labels: [novalue]\n", "expected KEY=VALUE" },
+		{ "name: a\nname: b\n", "f.yaml:2: not YAML: duplicate key" },
+		{ "name: [a\n", "f.yaml:" },
+		{ "- a\n", "found no mapping" },
+		{ "name: &x a\ndir: *x\n", "f.yaml:2: dir: found an alias" },
 	};
 
 	(void)state;
@@ -144,7 +144,7 @@ static void flags_override_and_take_dashes(void **state)
 
 static void an_empty_file_changes_nothing(void **state)
 {
-	static const char *const texts[] = {"", "\n", "# only a comment\n", "#"};
+	static const char *const texts[] = { "", "\n", "# only a comment\n", "#" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

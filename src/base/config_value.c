@@ -73,11 +73,11 @@ static uint64_t unit_factor(enum config_type type, const char *unit)
 		const char *unit;
 		uint64_t factor;
 	} units[] = {
-		{CONFIG_UINT, "", 1},	     {CONFIG_SECONDS, "", 1},
-		{CONFIG_SECONDS, "s", 1},    {CONFIG_SECONDS, "m", 60},
-		{CONFIG_SECONDS, "h", 3600}, {CONFIG_SECONDS, "d", 86400},
-		{CONFIG_SIZE, "", 1},	     {CONFIG_SIZE, "K", 1 << 10},
-		{CONFIG_SIZE, "M", 1 << 20}, {CONFIG_SIZE, "G", 1 << 30},
+		{ CONFIG_UINT, "", 1 },        { CONFIG_SECONDS, "", 1 },
+		{ CONFIG_SECONDS, "s", 1 },    { CONFIG_SECONDS, "m", 60 },
+		{ CONFIG_SECONDS, "h", 3600 }, { CONFIG_SECONDS, "d", 86400 },
+		{ CONFIG_SIZE, "", 1 },        { CONFIG_SIZE, "K", 1 << 10 },
+		{ CONFIG_SIZE, "M", 1 << 20 }, { CONFIG_SIZE, "G", 1 << 30 },
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
@@ -160,9 +160,9 @@ static int set_prefix(const struct assignment *as, const char *text, void *field
 }
 
 static int (*const scalar_setters[])(const struct assignment *as, const char *text, void *field) = {
-	[CONFIG_STRING] = set_string, [CONFIG_NAME] = set_name,	  [CONFIG_PATH] = set_path,
+	[CONFIG_STRING] = set_string, [CONFIG_NAME] = set_name,   [CONFIG_PATH] = set_path,
 	[CONFIG_BOOL] = set_bool,     [CONFIG_UINT] = set_number, [CONFIG_SECONDS] = set_number,
-	[CONFIG_SIZE] = set_number,   [CONFIG_ENUM] = set_enum,	  [CONFIG_PREFIX] = set_prefix,
+	[CONFIG_SIZE] = set_number,   [CONFIG_ENUM] = set_enum,   [CONFIG_PREFIX] = set_prefix,
 };
 
 static void strings_clear(struct config_strings *strings)
@@ -231,7 +231,7 @@ bool config_type_is_list(enum config_type type)
 int config_value_set(const struct config_key *key, const char *const *items, size_t count,
 		     void *settings, const struct config_source *source, struct diag *diag)
 {
-	const struct assignment as = {.key = key, .source = source, .diag = diag};
+	const struct assignment as = { .key = key, .source = source, .diag = diag };
 	void *field = (char *)settings + key->offset;
 
 	if (key->type == CONFIG_PREFIX_LIST)

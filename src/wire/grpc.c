@@ -262,10 +262,10 @@ size_t grpc_percent_decode(const char *text, size_t text_size, char *buf, size_t
 static const struct {
 	char letter;
 	uint64_t per_ms; /* units in a millisecond, or 0 */
-	uint64_t ms;	 /* milliseconds in a unit, or 0 */
+	uint64_t ms;     /* milliseconds in a unit, or 0 */
 } timeout_units[] = {
-	{'H', 0, 3600000}, {'M', 0, 60000}, {'S', 0, 1000},
-	{'m', 0, 1},	   {'u', 1000, 0},  {'n', 1000000, 0},
+	{ 'H', 0, 3600000 }, { 'M', 0, 60000 }, { 'S', 0, 1000 },
+	{ 'm', 0, 1 },       { 'u', 1000, 0 },  { 'n', 1000000, 0 },
 };
 
 int grpc_timeout_parse(const char *text, size_t size, uint64_t *ret_ms)

@@ -35,10 +35,10 @@ enum grpc_status {
 	GRPC_STATUS_MAX
 };
 
-#define GRPC_PREFIX_SIZE 5	    /* flag, length in 32 bits big-endian */
+#define GRPC_PREFIX_SIZE 5          /* flag, length in 32 bits big-endian */
 #define GRPC_MESSAGE_MAX (4u << 20) /* bytes; what gRPC's own libraries accept by default */
-#define GRPC_TEXT_MAX	 512	    /* a status message with its terminator, decoded */
-#define GRPC_CODED_MAX	 (3 * GRPC_TEXT_MAX)
+#define GRPC_TEXT_MAX    512        /* a status message with its terminator, decoded */
+#define GRPC_CODED_MAX   (3 * GRPC_TEXT_MAX)
 #define GRPC_TIMEOUT_MAX 10 /* "99999999H" with its terminator */
 
 /* "Unavailable" for GRPC_UNAVAILABLE, as gRPC's libraries print it; "Code(99)" is not known here

@@ -14,28 +14,28 @@ static const struct frame_case {
 	const char *name;
 	const char *bytes;
 	size_t size;
-	int want;	     /* of the push */
-	size_t used;	     /* bytes taken */
+	int want;            /* of the push */
+	size_t used;         /* bytes taken */
 	const char *message; /* of a whole message */
 } frames[] = {
-	{"nothing", "", 0, 0, 0, NULL},
-	{"part of a prefix", "\0\0\0", 3, 0, 3, NULL},
-	{"prefix alone", "\0\0\0\0\3", 5, 0, 5, NULL},
-	{"empty message", "\0\0\0\0\0", 5, 1, 5, ""},
-	{"whole message", "\0\0\0\0\3abc", 8, 1, 8, "abc"},
-	{"stops at the end of the first", "\0\0\0\0\1a\0\0\0\0\1b", 12, 1, 6, "a"},
-	{"longest allowed", "\0\0\0\0\10abcdefgh", 13, 1, 13, "abcdefgh"},
-	{"one byte too long", "\0\0\0\0\11", 5, -EMSGSIZE, 5, NULL},
-	{"claims 4 GB", "\0\377\377\377\377", 5, -EMSGSIZE, 5, NULL},
-	{"compressed", "\1\0\0\0\1a", 6, -EOPNOTSUPP, 5, NULL},
-	{"unknown flag", "\2\0\0\0\1a", 6, -EBADMSG, 5, NULL},
+	{ "nothing", "", 0, 0, 0, NULL },
+	{ "part of a prefix", "\0\0\0", 3, 0, 3, NULL },
+	{ "prefix alone", "\0\0\0\0\3", 5, 0, 5, NULL },
+	{ "empty message", "\0\0\0\0\0", 5, 1, 5, "" },
+	{ "whole message", "\0\0\0\0\3abc", 8, 1, 8, "abc" },
+	{ "stops at the end of the first", "\0\0\0\0\1a\0\0\0\0\1b", 12, 1, 6, "a" },
+	{ "longest allowed", "\0\0\0\0\10abcdefgh", 13, 1, 13, "abcdefgh" },
+	{ "one byte too long", "\0\0\0\0\11", 5, -EMSGSIZE, 5, NULL },
+	{ "claims 4 GB", "\0\377\377\377\377", 5, -EMSGSIZE, 5, NULL },
+	{ "compressed", "\1\0\0\0\1a", 6, -EOPNOTSUPP, 5, NULL },
+	{ "unknown flag", "\2\0\0\0\1a", 6, -EBADMSG, 5, NULL },
 };
 
 static void frames_are_cut_where_the_prefix_says(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(frames); i++) {
 		const struct frame_case *c = &frames[i];
-		_cleanup_(grpc_reader_clearp) struct grpc_reader reader = {.max = 8};
+		_cleanup_(grpc_reader_clearp) struct grpc_reader reader = { .max = 8 };
 		size_t used = 99;
 
 		print_message("%s\n", c->name);
@@ -51,7 +51,7 @@ static void frames_are_cut_where_the_prefix_says(void **state)
 
 static void a_message_in_single_bytes_is_the_same(void **state)
 {
-	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = {.max = 100};
+	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = { .max = 100 };
 	static const char bytes[] = "\0\0\0\0\5hello\0\0\0\0\0";
 	unsigned int messages = 0;
 	size_t used;
@@ -74,7 +74,7 @@ static void a_message_in_single_bytes_is_the_same(void **state)
 
 static void memory_follows_what_arrived_not_what_was_claimed(void **state)
 {
-	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = {.max = GRPC_MESSAGE_MAX};
+	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = { .max = GRPC_MESSAGE_MAX };
 	static const char bytes[] = "\0\0\100\0\0only this";
 	size_t used;
 
@@ -85,7 +85,7 @@ static void memory_follows_what_arrived_not_what_was_claimed(void **state)
 
 static void a_taken_message_belongs_to_the_taker(void **state)
 {
-	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = {.max = 8};
+	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = { .max = 8 };
 	_cleanup_free_ uint8_t *first = NULL, *second = NULL;
 	uint32_t size = 99;
 	size_t used;
@@ -102,7 +102,7 @@ static void a_taken_message_belongs_to_the_taker(void **state)
 
 static void written_prefix_reads_back(void **state)
 {
-	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = {.max = UINT32_MAX};
+	_cleanup_(grpc_reader_clearp) struct grpc_reader reader = { .max = UINT32_MAX };
 	uint8_t prefix[GRPC_PREFIX_SIZE];
 	size_t used;
 
@@ -115,18 +115,18 @@ static const struct path_case {
 	const char *path;
 	bool want;
 } paths[] = {
-	{"/observer.Observer/GetFlows", true},
-	{"/grpc.health.v1.Health/Check", true},
-	{"", false},
-	{"/", false},
-	{"//", false},
-	{"/a/", false},
-	{"//b", false},
-	{"a/b", false},
-	{"/a/b/c", false},
-	{"/a", false},
-	{"/a/b?x=1", false},
-	{"/a/..%2f", false},
+	{ "/observer.Observer/GetFlows", true },
+	{ "/grpc.health.v1.Health/Check", true },
+	{ "", false },
+	{ "/", false },
+	{ "//", false },
+	{ "/a/", false },
+	{ "//b", false },
+	{ "a/b", false },
+	{ "/a/b/c", false },
+	{ "/a", false },
+	{ "/a/b?x=1", false },
+	{ "/a/..%2f", false },
 };
 
 static void paths_have_a_service_and_a_method(void **state)
@@ -143,21 +143,21 @@ static const struct timeout_case {
 	int want;
 	uint64_t ms;
 } timeouts[] = {
-	{"1H", 0, 3600000},
-	{"2M", 0, 120000},
-	{"3S", 0, 3000},
-	{"4m", 0, 4},
-	{"11993522u", 0, 11994}, /* rounded up: never earlier than asked */
-	{"1n", 0, 1},
-	{"0m", 0, 0},
-	{"99999999H", 0, 359999996400000},
-	{"", -EINVAL, 0},
-	{"m", -EINVAL, 0},
-	{"5", -EINVAL, 0},
-	{"123456789m", -EINVAL, 0},
-	{"-1m", -EINVAL, 0},
-	{"1.5S", -EINVAL, 0},
-	{"1h", -EINVAL, 0},
+	{ "1H", 0, 3600000 },
+	{ "2M", 0, 120000 },
+	{ "3S", 0, 3000 },
+	{ "4m", 0, 4 },
+	{ "11993522u", 0, 11994 }, /* rounded up: never earlier than asked */
+	{ "1n", 0, 1 },
+	{ "0m", 0, 0 },
+	{ "99999999H", 0, 359999996400000 },
+	{ "", -EINVAL, 0 },
+	{ "m", -EINVAL, 0 },
+	{ "5", -EINVAL, 0 },
+	{ "123456789m", -EINVAL, 0 },
+	{ "-1m", -EINVAL, 0 },
+	{ "1.5S", -EINVAL, 0 },
+	{ "1h", -EINVAL, 0 },
 };
 
 static void timeouts_read_as_grpc_writes_them(void **state)
@@ -174,7 +174,7 @@ static void timeouts_read_as_grpc_writes_them(void **state)
 
 static void formatted_timeouts_are_never_shorter(void **state)
 {
-	static const uint64_t values[] = {0, 1, 12000, 99999999, 100000000, 100000001};
+	static const uint64_t values[] = { 0, 1, 12000, 99999999, 100000000, 100000001 };
 	char text[GRPC_TIMEOUT_MAX];
 	uint64_t ms;
 
@@ -190,10 +190,10 @@ static void formatted_timeouts_are_never_shorter(void **state)
 static const struct percent_case {
 	const char *plain, *coded;
 } percents[] = {
-	{"", ""},
-	{"no such method", "no such method"},
-	{"100 %", "100 %25"},
-	{"caf\xc3\xa9", "caf%C3%A9"},
+	{ "", "" },
+	{ "no such method", "no such method" },
+	{ "100 %", "100 %25" },
+	{ "caf\xc3\xa9", "caf%C3%A9" },
 };
 
 static void messages_survive_percent_encoding(void **state)

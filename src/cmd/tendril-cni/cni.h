@@ -24,12 +24,12 @@ enum cni_error {
 #define CNI_NEWEST "1.1.0"
 
 struct cni_request {
-	char *command;	     /* never NULL */
+	char *command;       /* never NULL */
 	char *container_id;  /* "" if not given */
-	char *netns;	     /* "" if not given */
-	char *ifname;	     /* "" if not given */
-	json_t *args;	     /* CNI_ARGS as an object */
-	json_t *config;	     /* stdin; an object */
+	char *netns;         /* "" if not given */
+	char *ifname;        /* "" if not given */
+	json_t *args;        /* CNI_ARGS as an object */
+	json_t *config;      /* stdin; an object */
 	const char *version; /* of the result; one we support */
 	const char *run_dir;
 	unsigned int timeout_ms;

@@ -8,11 +8,11 @@
 
 #include "base/util.h"
 
-#define STDIN_MAX	(4u << 20)
+#define STDIN_MAX       (4u << 20)
 #define TIMEOUT_DEFAULT 5
-#define TIMEOUT_MAX	300
+#define TIMEOUT_MAX     300
 
-static const char *const supported[] = {"0.3.0", "0.3.1", "0.4.0", "1.0.0", CNI_NEWEST};
+static const char *const supported[] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0", CNI_NEWEST };
 
 void cni_request_clear(struct cni_request *request)
 {
@@ -94,9 +94,9 @@ static const struct command {
 	const char *name;
 	bool container, netns, ifname;
 } commands[] = {
-	{"ADD", true, true, true},   {"DEL", true, false, true},
-	{"CHECK", true, true, true}, {"STATUS", false, false, false},
-	{"GC", false, false, false}, {"VERSION", false, false, false},
+	{ "ADD", true, true, true },   { "DEL", true, false, true },
+	{ "CHECK", true, true, true }, { "STATUS", false, false, false },
+	{ "GC", false, false, false }, { "VERSION", false, false, false },
 };
 
 static int check_environment(const struct cni_request *request)

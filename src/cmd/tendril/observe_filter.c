@@ -298,8 +298,8 @@ static bool is_bare(const struct tracker *tracker, enum side side)
 
 static int add_side(struct tracker *tracker, enum side side, struct diag *diag)
 {
-	char *empty[] = {(char *)""};
-	const struct names nothing = {empty, 1};
+	char *empty[] = { (char *)"" };
+	const struct names nothing = { empty, 1 };
 	const struct names *namespaces = namespaces_of(tracker, side);
 	int r = add_names(tracker, find_rule(side, POD), &tracker->pods[side], namespaces, diag);
 

@@ -114,10 +114,8 @@ static const struct {
 	const char *flag;
 	enum settings_request request;
 } requests[] = {
-	{ "--help", SETTINGS_HELP },
-	{ "-h", SETTINGS_HELP },
-	{ "--version", SETTINGS_VERSION },
-	{ "--print-config-reference", SETTINGS_REFERENCE },
+	{ "--help", SETTINGS_HELP },           { "-h", SETTINGS_HELP },
+	{ "--version", SETTINGS_VERSION },     { "--print-config-reference", SETTINGS_REFERENCE },
 	{ "--print-manual", SETTINGS_MANUAL },
 };
 
