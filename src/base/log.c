@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "cleanup.h"
+
 static struct {
 	enum log_level max;
 	bool json;
@@ -108,28 +110,41 @@ static void write_json(FILE *out, enum log_level level, const char *room, const 
 	fputs("}\n", out);
 }
 
+static void write_text(FILE *out, enum log_level level, const char *room, const char *message,
+		       const struct log_field *fields, unsigned int count)
+{
+	if (config.journal) {
+		fprintf(out, "<%d>", level);
+	} else {
+		fprintf(out, "%-5s ", level_name(level));
+		write_time(out);
+		fputc(' ', out);
+	}
+	fprintf(out, "%s %s", room, message);
+	for (unsigned int i = 0; i < count; i++) {
+		fprintf(out, " %s=", fields[i].key);
+		write_value(out, &fields[i], false);
+	}
+	fputc('\n', out);
+}
+
+/* A line is one write: stderr has no buffer, and threads and other processes write there too. */
 void log_write(enum log_level level, const char *room, const char *message,
 	       const struct log_field *fields, unsigned int count)
 {
+	_cleanup_free_ char *line = NULL;
+	size_t length = 0;
+	FILE *out;
+
 	if (level > config.max)
 		return;
-	flockfile(stderr);
-	if (config.json) {
-		write_json(stderr, level, room, message, fields, count);
-	} else {
-		if (config.journal) {
-			fprintf(stderr, "<%d>", level);
-		} else {
-			fprintf(stderr, "%-5s ", level_name(level));
-			write_time(stderr);
-			fputc(' ', stderr);
-		}
-		fprintf(stderr, "%s %s", room, message);
-		for (unsigned int i = 0; i < count; i++) {
-			fprintf(stderr, " %s=", fields[i].key);
-			write_value(stderr, &fields[i], false);
-		}
-		fputc('\n', stderr);
-	}
-	funlockfile(stderr);
+	out = open_memstream(&line, &length);
+	if (!out)
+		return;
+	if (config.json)
+		write_json(out, level, room, message, fields, count);
+	else
+		write_text(out, level, room, message, fields, count);
+	if (fclose(out) == 0)
+		fwrite(line, 1, length, stderr);
 }

@@ -409,12 +409,20 @@ static void nothing_passes_a_device_without_an_endpoint(void **state)
 {
 	struct world *world = suite_world(NULL);
 	const struct packet syn = V4(.flags = TCP_SYN), back = V4_BACK();
+	const struct packet report = {
+		.src = "::", .dst = "ff02::16", .protocol = IPPROTO_ICMPV6, .icmp_type = 143
+	};
 
 	bpf_map_delete_elem(world_map(world, "td_endpoint"), &world->pod[1]);
 	assert_int_equal(world_from_pod(world, 1, &syn), SHOT);
 	assert_int_equal(world_to_pod(world, 1, &back, 0), SHOT);
 	assert_int_equal(world_drops(world, TD_DROP_DROP_EP_NOT_READY, TD_EGRESS), 1);
+	assert_non_null(world_event(world, TD_EVENT_DROP));
 	assert_int_equal(world_drops(world, TD_DROP_DROP_EP_NOT_READY, TD_INGRESS), 1);
+	/* What every interface sends when it comes up is counted, and not told. */
+	assert_int_equal(world_to_pod(world, 1, &report, 0), SHOT);
+	assert_null(world_event(world, TD_EVENT_DROP));
+	assert_int_equal(world_drops(world, TD_DROP_DROP_EP_NOT_READY, TD_INGRESS), 2);
 }
 
 static void lockdown_stops_everything(void **state)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <net/if.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -200,6 +201,7 @@ static int listen_on_sockets(struct agent *agent, struct diag *diag)
 	r = tables_server_new(agent->loop, &tables, &agent->tables, diag);
 	if (r < 0)
 		return r;
+	publish_mark(agent, UINT_MAX);
 	publish_now(agent);
 	return admin_server_new(agent->loop, &admin, &agent->admin, diag);
 }

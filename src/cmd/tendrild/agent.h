@@ -50,6 +50,7 @@ struct agent {
 	struct admin_server *admin;
 	struct tables_server *tables;
 	uv_timer_t *publish_timer;
+	unsigned int stale_tables; /* publish_mark() */
 };
 
 /* Takes the settings. On error diag says what stopped it, and everything is given back. */

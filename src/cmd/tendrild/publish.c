@@ -2,6 +2,7 @@
 #include "publish.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,15 @@ static void put(struct agent *agent, const Tendril__Tables__Update *update)
 {
 	int r = tables_server_put(agent->tables, update);
 
-	if (r < 0)
-		log_warn("publish", "an entry is not shown to the observer", LOG_ERR(r));
+	if (r == 0)
+		return;
+	publish_mark(agent, UINT_MAX); /* again with the next change */
+	log_warn("publish", "an entry is not shown to the observer", LOG_ERR(r));
+}
+
+void publish_mark(struct agent *agent, unsigned int kinds)
+{
+	agent->stale_tables |= kinds;
 }
 
 static int put_identity(const struct identity *identity, void *data)
@@ -160,9 +168,11 @@ static int put_rule(const struct policy_rule_name *rule, void *data)
 void publish_now(struct agent *agent)
 {
 	struct workload *first = endpoints_first(agent->endpoints);
+	unsigned int stale = agent->stale_tables;
 
 	if (!agent->tables)
 		return;
+	agent->stale_tables = 0;
 	tables_server_begin(agent->tables, TABLES_IDENTITY);
 	identities_for_each(agent->identities, put_identity, agent);
 	put_cidrs(agent);
@@ -174,13 +184,16 @@ void publish_now(struct agent *agent)
 			put_endpoint(agent, workload);
 	tables_server_end(agent->tables);
 
-	tables_server_begin(agent->tables, TABLES_SERVICE);
-	store_for_each(agent->store, OBJECT_SERVICE, put_service, agent);
-	tables_server_end(agent->tables);
-
-	tables_server_begin(agent->tables, TABLES_RULE);
-	policy_engine_for_each_rule(agent->engine, put_rule, agent);
-	tables_server_end(agent->tables);
+	if (stale & 1u << TABLES_SERVICE) {
+		tables_server_begin(agent->tables, TABLES_SERVICE);
+		store_for_each(agent->store, OBJECT_SERVICE, put_service, agent);
+		tables_server_end(agent->tables);
+	}
+	if (stale & 1u << TABLES_RULE) {
+		tables_server_begin(agent->tables, TABLES_RULE);
+		policy_engine_for_each_rule(agent->engine, put_rule, agent);
+		tables_server_end(agent->tables);
+	}
 
 	tables_server_begin(agent->tables, TABLES_INTERFACE);
 	for (struct workload *workload = first; workload; workload = workload->next)

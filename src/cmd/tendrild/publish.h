@@ -8,7 +8,10 @@
 
 struct agent;
 
-/* All tables anew, at the end of this loop iteration; only differences are sent. */
+/* These tables have changed, bits of enum tables_kind: only for those of policies and services, which
+ * most changes leave alone and which are long. */
+void publish_mark(struct agent *agent, unsigned int kinds);
+/* All other tables anew, at the end of this loop iteration; only differences are sent. */
 void publish_soon(struct agent *agent);
 void publish_now(struct agent *agent);
 /* For tables_options.hello; data: the agent. */

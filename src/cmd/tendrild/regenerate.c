@@ -80,8 +80,12 @@ static void on_store(const struct store_event *events, size_t count, void *data)
 			(events[i].after ? events[i].after : events[i].before)->kind;
 
 		dirty |= marks[kind];
-		if (is_policy(kind))
+		if (is_policy(kind)) {
 			pass_policy(regenerate, &events[i]);
+			publish_mark(regenerate->agent, 1u << TABLES_RULE);
+		}
+		if (kind == OBJECT_SERVICE)
+			publish_mark(regenerate->agent, 1u << TABLES_SERVICE);
 	}
 	regenerate_mark(regenerate, dirty);
 }
@@ -436,6 +440,8 @@ static int do_lost_policies(struct regenerate *regenerate)
 						  OBJECT_CILIUM_NETWORK_POLICY,
 						  OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY };
 
+	if (regenerate->policies_lost)
+		publish_mark(regenerate->agent, 1u << TABLES_RULE);
 	for (size_t i = 0; regenerate->policies_lost && i < ARRAY_SIZE(kinds); i++)
 		if (store_for_each(regenerate->agent->store, kinds[i], put_policy, regenerate) < 0)
 			return -ENOMEM;
