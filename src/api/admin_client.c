@@ -143,17 +143,20 @@ static long long content_length(const char *header, size_t len)
 	return -1;
 }
 
-static bool complete(const struct buffer *buffer)
+/* Bytes of headers and body together; -1 while that is unknown. */
+static long long whole_length(const struct buffer *buffer)
 {
 	size_t start = header_end(buffer);
 	long long length = start ? content_length(buffer->data, start) : -1;
 
-	return length >= 0 && buffer->len - start >= (size_t)length;
+	return length < 0 ? -1 : (long long)start + length;
 }
 
 /* Reads until the body is whole or the server closes. */
 static int receive_all(int fd, struct buffer *buffer, long long deadline)
 {
+	long long whole = -1;
+
 	for (;;) {
 		int r = buffer_reserve(buffer, 65536);
 
@@ -171,7 +174,9 @@ static int receive_all(int fd, struct buffer *buffer, long long deadline)
 			return -errno;
 		buffer->len += (size_t)n;
 		buffer->data[buffer->len] = '\0';
-		if (n == 0 || complete(buffer))
+		if (whole < 0) /* once: the buffer may be long */
+			whole = whole_length(buffer);
+		if (n == 0 || (whole >= 0 && (long long)buffer->len >= whole))
 			return 0;
 		if (buffer->len > ADMIN_REPLY_MAX)
 			return -EMSGSIZE;

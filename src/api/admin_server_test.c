@@ -19,7 +19,7 @@
 #include "api/admin_server.h"
 #include "base/util.h"
 
-#define DEADLINE_MS 2000
+#define DEADLINE_MS 4000
 
 static char socket_path[64];
 static uv_loop_t loop;

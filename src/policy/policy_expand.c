@@ -226,11 +226,12 @@ static int range_order(const void *a, const void *b)
 /* Sorts the ranges from `at` on and joins those that meet. */
 static void join_ranges(struct policy_terms *terms, size_t at)
 {
-	struct policy_port_range *ranges = terms->ranges + at;
 	size_t count = terms->range_count - at, kept = 0;
+	struct policy_port_range *ranges;
 
 	if (!count)
 		return;
+	ranges = terms->ranges + at;
 	qsort(ranges, count, sizeof(*ranges), range_order);
 	for (size_t i = 1; i < count; i++) {
 		struct policy_port_range *last = &ranges[kept];

@@ -2,11 +2,11 @@
 # stage: [fast] clang-format-19 over every C file
 . "$(dirname "$0")/lib.sh"
 
-wrong=0
-while read -r file; do
-	if ! clang-format-19 --dry-run -Werror "$file"; then
+mapfile -t files < <(source_files '*.c' '*.h')
+if clang-format-19 --dry-run -Werror "${files[@]}" 2>"$TD_LOGS/format.diff"; then
+	ok "every C file is formatted (${#files[@]})"
+else
+	sed -n 's/^\([^: ]*\):[0-9]*:[0-9]*: error: .*/\1/p' "$TD_LOGS/format.diff" | sort -u | while read -r file; do
 		not_ok "format: $file (clang-format-19 -i $file)"
-		wrong=$((wrong + 1))
-	fi
-done < <(source_files '*.c' '*.h')
-[ "$wrong" -gt 0 ] || ok "every C file is formatted"
+	done
+fi

@@ -2,7 +2,7 @@
 # stage: [fast] unit tests under ASan and UBSan, and as built
 . "$(dirname "$0")/lib.sh"
 
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 symbolizer=$(ls /usr/lib/llvm-19/bin/llvm-symbolizer /usr/bin/llvm-symbolizer-19 2>/dev/null | head -n 1)
 [ -z "$symbolizer" ] || export ASAN_SYMBOLIZER_PATH=$symbolizer

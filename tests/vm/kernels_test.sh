@@ -12,8 +12,10 @@ for kernel in 6.1 6.12; do
 	(
 		status=0
 		out=$TD_LOGS/vm-$kernel.log
-		scripts/vm-run -t "${TD_VM_SECONDS:-840}" -e "TD_BUILD=$TD_BUILD" "$kernel" bash tests/vm/guest.sh >"$out" 2>&1 || status=$?
-		tr -d '\r' <"$out" | sed -E "s/^(ok|not ok|skip) /\1 $kernel: /"
+		scripts/vm-run -t "${TD_VM_SECONDS:-840}" -e "TD_BUILD=$TD_BUILD" "$kernel" \
+			bash tests/vm/guest.sh 2>&1 | tee "$out" |
+			sed -u -E "s/\r//g; s/^(ok|not ok|skip) /\1 $kernel: /" || true
+		status=${PIPESTATUS[0]}
 		[ "$status" = 0 ] || not_ok "$kernel: the VM ended with status $status"
 	) &
 done
