@@ -303,6 +303,9 @@ static int run_test(const struct cli *cli, unsigned int timeout_ms)
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(test.namespace, sizeof(test.namespace), "tendril-test-%d", getpid());
 	snprintf(test.timeout, sizeof(test.timeout), "%u", timeout_ms);
+	r = find_addresses(&test); /* there are none yet, but is there an agent? */
+	if (r)
+		return r;
 	r = run_all(&test);
 	for (enum who who = 0; who < WHO_COUNT; who++)
 		stop_peer(&test.peers[who]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A workload without a container runtime: a child in its own network namespace and cgroup. The
- * child waits until the agent has connected it; so it is isolated before its first packet. */
+ * child waits until the agent has connected it; so it is isolated before its first packet. A second
+ * child, the keeper, does nothing but clean up if we are killed. */
 #include "admin.h"
 
 #include <errno.h>
@@ -17,8 +18,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
@@ -33,6 +36,8 @@ struct workload {
 	pid_t pid;
 	int ready[2]; /* child -> us: its namespaces stand */
 	int go[2];    /* us -> child: connected */
+	pid_t keeper;
+	int alive; /* us -> keeper: its end is our death, a byte an end in order */
 };
 
 static int set(const struct verb_option *option, const char *value, void *data)
@@ -41,6 +46,12 @@ static int set(const struct verb_option *option, const char *value, void *data)
 	const char *slash = strchr(value, '/'), *equals = strchr(value, '=');
 
 	if (option->name[0] == 'd') {
+		struct td_addr addr;
+
+		if (address_parse(value, &addr) < 0) {
+			fprintf(stderr, "tendril run: --dns '%s', expected an address\n", value);
+			return EXIT_USAGE;
+		}
 		workload->dns = value;
 		return 0;
 	}
@@ -95,10 +106,13 @@ static void child_fail(const char *what, int error)
 
 static void child(struct workload *workload)
 {
+	pid_t parent = getppid();
 	char byte;
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(126); /* it died before it could be waited for */
 	close(workload->ready[0]);
 	close(workload->go[1]); /* or the read below would never see the parent give up */
 	if (unshare(CLONE_NEWNET | (workload->dns ? CLONE_NEWNS : 0)) < 0)
@@ -134,11 +148,20 @@ static int start_child(struct workload *workload)
 	return 0;
 }
 
-static int join_cgroup(const struct cli *cli, struct workload *workload)
+static int write_cgroup(const struct workload *workload, const char *name, int value)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (asprintf(&path, "%s/%s", workload->cgroup, name) < 0)
+		return -ENOMEM;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 || dprintf(fd, "%d\n", value) < 0 ? -errno : 0;
+}
+
+static int make_cgroup(const struct cli *cli, struct workload *workload)
 {
 	_cleanup_json_ json_t *config = NULL;
-	_cleanup_free_ char *procs = NULL;
-	_cleanup_fclose_ FILE *file = NULL;
 	const char *root;
 	int r = admin_get(cli, "/v1/config", &config);
 
@@ -154,14 +177,33 @@ static int join_cgroup(const struct cli *cli, struct workload *workload)
 		workload->cgroup[0] = '\0';
 		return EXIT_NO;
 	}
-	if (asprintf(&procs, "%s/cgroup.procs", workload->cgroup) < 0)
-		return EXIT_NO;
-	file = fopen(procs, "we");
-	if (!file || fprintf(file, "%d\n", workload->pid) < 0 || fflush(file)) {
-		fprintf(stderr, "tendril run: %s: %s\n", procs, log_strerror(errno));
-		return EXIT_NO;
-	}
 	return 0;
+}
+
+static int join_cgroup(struct workload *workload)
+{
+	int r = *workload->cgroup ? write_cgroup(workload, "cgroup.procs", workload->pid) : 0;
+
+	if (r == 0)
+		return 0;
+	fprintf(stderr, "tendril run: cgroup %s: %s\n", workload->cgroup, log_strerror(r));
+	return EXIT_NO;
+}
+
+/* What the command left running goes with it: it would keep the network namespace. */
+static void remove_cgroup(const struct workload *workload)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000000L };
+
+	if (!*workload->cgroup)
+		return;
+	for (int i = 0; i < 100; i++) {
+		if (rmdir(workload->cgroup) == 0 || errno != EBUSY)
+			return;
+		write_cgroup(workload, "cgroup.kill", 1);
+		nanosleep(&pause, NULL);
+	}
+	fprintf(stderr, "tendril run: cgroup %s does not become empty\n", workload->cgroup);
 }
 
 static int attach(const struct cli *cli, struct workload *workload)
@@ -186,6 +228,50 @@ static void detach(const struct cli *cli, struct workload *workload)
 	admin_post(cli, "/v1/cni/del", body, &answer);
 }
 
+/* Of no terminal and no process group of ours, so that what ends us leaves it alone. */
+static void keep(const struct cli *cli, struct workload *workload, int alive)
+{
+	int null = open("/dev/null", O_RDWR);
+	char byte;
+	ssize_t n;
+
+	setsid();
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	do
+		n = read(alive, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 0) {
+		remove_cgroup(workload);
+		detach(cli, workload);
+	}
+	_exit(0);
+}
+
+static int start_keeper(const struct cli *cli, struct workload *workload)
+{
+	int alive[2];
+
+	if (pipe2(alive, O_CLOEXEC) < 0)
+		return -errno;
+	workload->keeper = fork();
+	if (workload->keeper < 0)
+		return -errno;
+	if (workload->keeper == 0) {
+		close(alive[1]);
+		keep(cli, workload, alive[0]);
+	}
+	close(alive[0]);
+	workload->alive = alive[1];
+	return 0;
+}
+
+static void dismiss_keeper(const struct workload *workload)
+{
+	if (write(workload->alive, "", 1) == 1)
+		waitpid(workload->keeper, NULL, 0);
+}
+
 static pid_t forward_to;
 
 static void forward(int signal)
@@ -208,9 +294,9 @@ static int wait_child(struct workload *workload)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_workload(const struct cli *cli, struct workload *workload)
+static int run_child(const struct cli *cli, struct workload *workload)
 {
-	int r = start_child(workload);
+	int status, r = start_child(workload);
 	bool attached = false;
 
 	if (r < 0) {
@@ -218,20 +304,37 @@ static int run_workload(const struct cli *cli, struct workload *workload)
 			fprintf(stderr, "tendril run: %s\n", log_strerror(r));
 		return EXIT_NO;
 	}
-	r = join_cgroup(cli, workload);
+	r = join_cgroup(workload);
 	if (r == 0)
 		r = attach(cli, workload);
 	attached = r == 0;
 	if (attached && write(workload->go[1], "", 1) != 1)
 		r = EXIT_NO;
 	close(workload->go[1]);
-	int status = wait_child(workload);
-
+	status = wait_child(workload);
+	remove_cgroup(workload);
 	if (attached)
 		detach(cli, workload);
-	if (workload->cgroup[0])
-		rmdir(workload->cgroup);
 	return r ? r : status;
+}
+
+static int run_workload(const struct cli *cli, struct workload *workload)
+{
+	int r = make_cgroup(cli, workload);
+
+	if (r)
+		return r;
+	r = start_keeper(cli, workload);
+	if (r < 0) {
+		fprintf(stderr, "tendril run: %s\n", log_strerror(r));
+		remove_cgroup(workload);
+		return EXIT_NO;
+	}
+	r = run_child(cli, workload);
+	if (r == EXIT_NO)
+		remove_cgroup(workload);
+	dismiss_keeper(workload);
+	return r;
 }
 
 static int run(const struct cli *cli, const struct verb *verb, int argc, char **argv)
@@ -247,8 +350,9 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 	if (first >= argc)
 		return verb_usage_error(verb, "no command given");
 	workload.command = argv + first;
-	snprintf(workload.id, sizeof(workload.id), "run-%s-%s-%d", workload.namespace,
-		 workload.name, getpid());
+	if ((size_t)snprintf(workload.id, sizeof(workload.id), "run-%s-%s-%d", workload.namespace,
+			     workload.name, getpid()) >= sizeof(workload.id))
+		return verb_usage_error(verb, "the name '%s' is too long", workload.name);
 	return run_workload(cli, &workload);
 }
 
