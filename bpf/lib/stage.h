@@ -41,10 +41,6 @@ static __always_inline struct td_endpoint *td_slow_endpoint(struct __sk_buff *sk
 	struct td_endpoint *ep = bpf_map_lookup_elem(&td_endpoint, &ifindex);
 
 	if (!ep) {
-		/* An interface that comes up and has no address yet: it always does, so it is counted
-		 * without being told. */
-		if (s->pkt.version == 6 && td_addr_is_zero(&s->pkt.addr[0]))
-			s->quiet = 1;
 		*ret_reason = TD_DROP_DROP_EP_NOT_READY;
 		return NULL;
 	}

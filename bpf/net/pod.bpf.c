@@ -215,8 +215,12 @@ static __always_inline int td_verify_to_pod(struct __sk_buff *skb, struct td_slo
 	int r = TD_GO;
 
 	ep = td_slow_endpoint(skb, s, &r);
-	if (!ep)
+	if (!ep) {
+		/* What the stack sends by each interface that comes up is counted, and not told. */
+		if (s->pkt.version == 6 && td_addr_is_zero(&s->pkt.addr[0]))
+			s->quiet = 1;
 		return r;
+	}
 	if (!s->pkt.version)
 		return s->pkt.eth_proto == bpf_htons(ETH_P_ARP) ? TD_GO
 								: TD_DROP_UNSUPPORTED_L3_PROTOCOL;
