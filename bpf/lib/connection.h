@@ -43,6 +43,18 @@ static __always_inline int td_judge_one(struct td_slow *s, __u32 whose)
 	return s->verdict.reason;
 }
 
+/* Both ends of the scratch packet's connection into s->end. */
+TD_GLOBAL int td_ends_find(void)
+{
+	struct td_slow *s = td_slow_get();
+
+	if (!s)
+		return 0;
+	td_end_find(s->reply ? &s->pkt.conn.addr[1] : &s->pkt.conn.addr[0], &s->end[0]);
+	td_end_find(s->reply ? &s->pkt.conn.addr[0] : &s->pkt.conn.addr[1], &s->end[1]);
+	return 0;
+}
+
 /* Judges the connection of s into s->ct. A drop reason, or 0. */
 TD_GLOBAL int td_judge(void)
 {
@@ -51,8 +63,7 @@ TD_GLOBAL int td_judge(void)
 
 	if (!s)
 		return TD_DROP_INVALID_PACKET_DROPPED;
-	td_end_find(s->reply ? &s->pkt.conn.addr[1] : &s->pkt.conn.addr[0], &s->end[0]);
-	td_end_find(s->reply ? &s->pkt.conn.addr[0] : &s->pkt.conn.addr[1], &s->end[1]);
+	td_ends_find();
 	for (int i = 0; i < 2; i++) {
 		s->ct.identity[i] = s->end[i].identity;
 		s->ct.ifindex[i] = s->end[i].ifindex;
@@ -249,6 +260,16 @@ static __always_inline bool td_denial_is_others(const struct td_ct *ct, const st
 	       (!(ct->flags & TD_CT_SEEN_REPLY) || td_is_syn(&s->pkt));
 }
 
+/* Whether an end lives elsewhere than when the connection was judged: the address is another pod's
+ * now, which has no part in what its predecessor began. */
+static __always_inline bool td_ct_is_anothers(const struct td_ct *ct, struct td_slow *s)
+{
+	if (ct->generation == s->generation || s->pkt.related)
+		return false;
+	td_ends_find();
+	return s->end[0].ifindex != ct->ifindex[0] || s->end[1].ifindex != ct->ifindex[1];
+}
+
 /* Makes or advances the entry of the scratch packet's connection; s->ct is it. A drop reason, or 0. */
 TD_GLOBAL int td_admit(struct __sk_buff *skb)
 {
@@ -265,12 +286,12 @@ TD_GLOBAL int td_admit(struct __sk_buff *skb)
 		td_tuple_key(&s->pkt.conn, &s->key, &s->high);
 		ct = td_ct_find(&s->key, s->config_flags);
 	}
-	if (!ct || td_ct_begins_again(ct, s))
+	if (ct)
+		s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
+	if (!ct || td_ct_begins_again(ct, s) || td_denial_is_others(ct, s) ||
+	    td_ct_is_anothers(ct, s))
 		return td_admit_new(skb, s, ct);
 	s->found = 1;
-	s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
-	if (td_denial_is_others(ct, s))
-		return td_admit_new(skb, s, ct);
 	if (ct->generation != s->generation) {
 		reason = td_admit_stale(s, ct);
 		if (reason) {

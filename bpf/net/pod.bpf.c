@@ -75,6 +75,15 @@ static __always_inline bool td_addr_is_link_scope(const struct td_addr *addr)
 	       (addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80);
 }
 
+/* Multicast, and broadcast within the link: only the node would hear it, whatever policy says of the
+ * node, so it goes nowhere. */
+static __always_inline bool td_addr_is_many(const struct td_addr *addr)
+{
+	if (!td_addr_is_v4(addr))
+		return addr->bytes[0] == 0xff;
+	return (addr->bytes[12] & 0xf0) == 0xe0 || addr->words[3] == 0xffffffff;
+}
+
 /* Neighbour discovery, multicast listeners, IGMP: pods have fixed neighbours and the node is no
  * multicast router. 0: not of this kind; TD_NEXT: to the stack; else a reason to drop it quietly. */
 static __always_inline int td_link_local(const struct td_packet *pkt)
@@ -187,6 +196,10 @@ static __always_inline int td_slow_from_pod(struct __sk_buff *skb)
 		return td_drop(skb, s, reason);
 	if (!s->pkt.version || r == TD_NEXT)
 		return TD_NEXT; /* ARP, or the same of IPv6 */
+	if (td_addr_is_many(&s->pkt.addr[1])) {
+		s->quiet = 1;
+		return td_drop(skb, s, TD_DROP_MULTICAST_HANDLED);
+	}
 	/* A pod is no router: it may complain about its own connections only. */
 	if (s->pkt.related && !td_addr_equal(&s->pkt.conn.addr[0], &s->pkt.addr[0]))
 		td_packet_unrelate(&s->pkt);

@@ -65,7 +65,8 @@ static bool same_file(int a, int b)
 
 static int netns_open(const struct veth_node *node, const char *netns, int *ret, struct diag *diag)
 {
-	_cleanup_close_ int fd = open(netns, O_RDONLY | O_CLOEXEC);
+	/* The path is the caller's: a pipe would keep us waiting for its writer. */
+	_cleanup_close_ int fd = open(netns, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int error = errno;
 
 	if (fd < 0) {

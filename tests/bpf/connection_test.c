@@ -265,6 +265,26 @@ static void policy_change_spares_what_stays_allowed(void **state)
 	assert_int_equal(world_from_pod(world, 1, &there), REDIRECT);
 }
 
+/* Pod 1 calls pod 2 and is gone; another pod, which lets nobody in, gets its address. */
+static void connection_does_not_outlive_its_pod(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet there = V4(), back = V4_BACK(), syn_back = V4_BACK(.flags = TCP_SYN);
+	const struct td_addr address = world_address("10.0.0.1");
+	struct td_place place;
+
+	handshake(world, &there, &back);
+	assert_int_equal(bpf_map_lookup_elem(world_map(world, "td_addr_map"), &address, &place), 0);
+	place.ifindex += 100;
+	place.endpoint_id = 7;
+	place.identity = 307;
+	bpf_map_update_elem(world_map(world, "td_addr_map"), &address, &place, BPF_ANY);
+	world_subject(world, 307, 9, 1, TD_SUBJECT_ENFORCED);
+	world_new_generation(world);
+	assert_int_equal(world_from_pod(world, 2, &back), SHOT);
+	assert_int_equal(world_from_pod(world, 2, &syn_back), SHOT);
+}
+
 static void full_table_keeps_the_connection_evictable(void **state)
 {
 	const struct world_sizes sizes = { .ct = 1 };
@@ -457,6 +477,7 @@ int main(void)
 		cmocka_unit_test(attempt_is_denied_whatever_the_other_side_was_denied),
 		cmocka_unit_test(policy_change_ends_an_established_connection),
 		cmocka_unit_test(policy_change_spares_what_stays_allowed),
+		cmocka_unit_test(connection_does_not_outlive_its_pod),
 		cmocka_unit_test(full_table_keeps_the_connection_evictable),
 		cmocka_unit_test(live_connection_is_told_at_intervals),
 		cmocka_unit_test(every_packet_is_told_if_asked),

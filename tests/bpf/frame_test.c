@@ -162,6 +162,27 @@ static void arp_names_its_true_sender_or_is_dropped(void **state)
 	}
 }
 
+/* The node's stack would take it for itself, whether or not policy lets the pod to the node. */
+static void multicast_and_broadcast_do_not_reach_the_node(void **state)
+{
+	static const char *const groups[][2] = { { "10.0.0.1", "224.0.0.251" },
+						 { "10.0.0.1", "255.255.255.255" },
+						 { "fd00::1", "ff02::1" },
+						 { "fd00::1", "ff05::2" } };
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		struct world *world = suite_world(NULL);
+		const struct packet packet = { .src = groups[i][0],
+					       .dst = groups[i][1],
+					       .protocol = IPPROTO_UDP,
+					       .sport = 5353,
+					       .dport = 5353 };
+
+		assert_int_equal(world_from_pod(world, 1, &packet), SHOT);
+		assert_int_equal(world_drops(world, TD_DROP_MULTICAST_HANDLED, TD_EGRESS), 1);
+	}
+}
+
 static void extension_headers_are_walked(void **state)
 {
 	struct packet packet = {
@@ -406,6 +427,7 @@ int main(void)
 		cmocka_unit_test(outside_does_not_speak_as_inside),
 		cmocka_unit_test(neighbour_discovery_of_the_link_goes_to_the_stack),
 		cmocka_unit_test(arp_names_its_true_sender_or_is_dropped),
+		cmocka_unit_test(multicast_and_broadcast_do_not_reach_the_node),
 		cmocka_unit_test(extension_headers_are_walked),
 		cmocka_unit_test(fragments_follow_their_head),
 		cmocka_unit_test(icmp_errors_go_with_their_connection),
