@@ -208,7 +208,7 @@ END
 }
 
 # ctr looks for plugins and their configuration in fixed places: the sandbox's own /etc and /opt,
-# which are the host's with a layer in memory above. POD_RESOLV_CONF: the containers' resolv.conf.
+# which are the host's with a layer in memory above.
 ctr_cni_setup() {
 	local dir bin plugin
 	[ ! -e /opt/cni/bin/.sandbox ] || return 0
@@ -219,9 +219,6 @@ ctr_cni_setup() {
 			overlay "/$dir" || bail "cannot put a layer over /$dir"
 	done
 	mkdir -p /etc/cni/net.d /opt/cni/bin
-	# containerd 1.7 binds the host's over what the image or a mount has; it may be a dangling link.
-	rm -f /etc/resolv.conf
-	cp "${POD_RESOLV_CONF:-/dev/null}" /etc/resolv.conf
 	: >/opt/cni/bin/.sandbox
 	while read -r bin; do
 		for plugin in "$bin"/*; do

@@ -55,7 +55,7 @@ image_dns coredns "www.disney.com=$WORLD4" "www.disney.com=$WORLD6" \
 mkdir -p "$W/images/ship.files/etc"
 cp "$W/images/disney.files/etc/web.crt" "$W/images/ship.files/etc/disney.crt"
 image_make ship curl dig
-POD_RESOLV_CONF=$W/resolv.conf ctr_setup n1 tendril
+ctr_setup n1 tendril
 pod_ctr n1 "$COREDNS" coredns dnsmasq -C /etc/dns.conf || bail "no DNS server"
 for pod in "${DEATHSTARS[@]}"; do
 	pod_ctr n1 "$pod" deathstar nginx -c /etc/web.conf || bail "no deathstar"
