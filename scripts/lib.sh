@@ -45,3 +45,13 @@ with_tools() {
 debian_release() { # -> 12, 13 ... or empty
 	(. /etc/os-release 2>/dev/null && [ "${ID:-}" = debian ] && printf '%s' "${VERSION_ID:-}")
 }
+
+# What root made in somebody's clone goes to its owner, who could neither build nor remove it.
+give_back() { # PATHS below the clone
+	local owner path
+	owner=$(stat -c %u:%g "$TD_TOP")
+	[ "$(id -u)" = 0 ] && [ "${owner%%:*}" != 0 ] || return 0
+	for path in "$@"; do
+		[ ! -e "$TD_TOP/$path" ] || chown -hR "$owner" "$TD_TOP/$path" || true
+	done
+}

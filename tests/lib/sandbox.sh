@@ -38,7 +38,9 @@ sandbox_outer() { # NAME ARGS...
 	W=$(mktemp -d "/tmp/td-$name.XXXXXX") || die "cannot make a directory under /tmp"
 	chmod 755 "$W"
 	CG_NAME=tdtest-$(basename "$W")
-	CG=$(cgroup2_root)/$CG_NAME
+	CG=$(cgroup2_root)
+	[ -n "$CG" ] || { rmdir "$W"; die "no cgroup v2 is mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup"; }
+	CG=$CG/$CG_NAME
 	mkdir "$CG" || die "cannot make the cgroup $CG"
 	export W CG CG_NAME
 	TD_SANDBOX=$name "${runner[@]}" unshare --mount --pid --net --fork --kill-child --mount-proc \

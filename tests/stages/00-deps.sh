@@ -2,6 +2,8 @@
 # stage: [fast] what Debian's packages must provide
 . "$(dirname "$0")/lib.sh"
 
+apt_files() { find /etc/apt -type f -exec sha256sum {} + 2>/dev/null | sort -k 2; }
+apt_before=$(apt_files)
 if have apt-get; then
 	for purpose in build test; do
 		expect "packages for $purpose" scripts/install-deps "$purpose"
@@ -22,3 +24,4 @@ for tool in gcc clang-19 clang-format-19 meson ninja bpftool protoc-gen-c pkg-co
 	have "$tool" || missing="$missing $tool"
 done
 if [ -n "$missing" ]; then not_ok "tools: missing$missing"; else ok "tools to build and test"; fi
+expect "/etc/apt is as before" test "$(apt_files)" = "$apt_before"

@@ -9,6 +9,7 @@ TD_BUILD=${TD_BUILD:-$TD_TOP/build}
 TD_LOGS=${TD_LOGS:-$TD_TOP/build-check/logs}
 mkdir -p "$TD_LOGS"
 export TD_BUILD TD_LOGS
+export PYTHONDONTWRITEBYTECODE=1 # root's would stay in the user's clone
 
 ok() { printf 'ok %s\n' "$*"; }
 not_ok() { printf 'not ok %s\n' "$*"; }
