@@ -13,7 +13,7 @@
 static int new_filter(const char *const *white, const char *const *black, unsigned int flags,
 		      struct diag *diag, struct flow_filter **ret)
 {
-	Flow__FlowFilter *messages[2][PARTS_MAX];
+	Flow__FlowFilter *messages[2][PARTS_MAX] = { 0 };
 	size_t counts[2] = { 0, 0 };
 	int r;
 
