@@ -3,6 +3,7 @@
 #include "admin.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,23 +59,39 @@ static bool is_secret(const char *key)
 	return false;
 }
 
-/* Lines of text ("password: x", "token = x") are looked at as lines. Caller frees. */
+/* The end of the first secret word in a line; NULL if there is none. */
+static const char *after_secret(const char *line)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(secret_words); i++) {
+		const char *found = strcasestr(line, secret_words[i]);
+
+		if (found && (!first || found + strlen(secret_words[i]) < first))
+			first = found + strlen(secret_words[i]);
+	}
+	return first;
+}
+
+/* Text ("password: x", {token: x}, "- name: API_TOKEN" and a value below) is looked at as lines: what
+ * follows a secret word goes, and so do lines further to the right below it. Caller frees. */
 static char *redact_text(const char *text)
 {
 	char *copy = strdup(text), *clean = NULL, *save = NULL;
 	size_t size = 0;
 	FILE *out = copy ? open_memstream(&clean, &size) : NULL;
+	size_t secret_indent = SIZE_MAX;
 
 	for (char *line = out ? strtok_r(copy, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		size_t key = strcspn(line, ":=");
-		char separator = line[key];
+		size_t indent = strspn(line, " ");
+		const char *end = after_secret(line);
 
-		line[key] = '\0';
-		if (separator && is_secret(line))
-			fprintf(out, "%s%c REMOVED\n", line, separator);
-		else if (separator)
-			fprintf(out, "%s%c%s\n", line, separator, line + key + 1);
+		if (secret_indent != SIZE_MAX && indent > secret_indent)
+			continue;
+		secret_indent = end ? indent : SIZE_MAX;
+		if (end)
+			fprintf(out, "%.*s REMOVED\n", (int)(end - line), line);
 		else
 			fprintf(out, "%s\n", line);
 	}
