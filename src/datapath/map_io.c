@@ -194,13 +194,6 @@ int map_io_delete(int fd, const struct image *image)
 	return first;
 }
 
-void map_mirror_reset(struct map_mirror *mirror, int fd)
-{
-	image_clear(&mirror->have);
-	mirror->known = false;
-	mirror->fd = fd;
-}
-
 int map_mirror_learn(struct map_mirror *mirror)
 {
 	int r;

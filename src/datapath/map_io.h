@@ -45,5 +45,3 @@ int map_mirror_drop(struct map_mirror *mirror, const struct image *want);
 /* Both. */
 int map_mirror_sync(struct map_mirror *mirror, const struct image *want, map_refused refused,
 		    void *data);
-/* Forgets the contents and takes another fd. */
-void map_mirror_reset(struct map_mirror *mirror, int fd);

@@ -505,15 +505,3 @@ int policy_map_sync(struct policy_map *map, const struct policy_subject *subject
 	s = lock_down(map, &refused);
 	return r < 0 ? r : s;
 }
-
-void policy_map_used(const struct policy_map *map, uint64_t *ret_rows, uint64_t *ret_classes,
-		     uint64_t *ret_subjects)
-{
-	*ret_rows = 0;
-	*ret_classes = 0;
-	for (size_t i = 0; i < map->table_count; i++) {
-		*ret_rows += map->tables[i].rows.count;
-		*ret_classes += map->tables[i].classes.count;
-	}
-	*ret_subjects = map->subject_count;
-}

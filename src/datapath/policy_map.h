@@ -55,6 +55,3 @@ int policy_map_sync(struct policy_map *map, const struct policy_subject *subject
 /* Deletes tables that have been unused for a second (a packet at work when its subject switched is
  * long done); true: some are left for later. */
 bool policy_map_reclaim(struct policy_map *map);
-/* Rows and classes in the kernel, for the map listing. */
-void policy_map_used(const struct policy_map *map, uint64_t *ret_rows, uint64_t *ret_classes,
-		     uint64_t *ret_subjects);

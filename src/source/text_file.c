@@ -74,32 +74,3 @@ int text_file_read(int dir_fd, const char *name, const char *shown, char **ret, 
 		*ret_stat = st;
 	return 0;
 }
-
-static int write_all(int fd, const char *text, size_t length)
-{
-	while (length) {
-		ssize_t n = write(fd, text, length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		length -= (size_t)n;
-	}
-	return 0;
-}
-
-int text_file_write(int dir_fd, const char *temporary, const char *text, size_t length)
-{
-	_cleanup_close_ int fd = openat(
-		dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text, length);
-	if (r < 0)
-		return r;
-	return fsync(fd) < 0 ? -errno : 0;
-}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text_file: whole small files in and out of a directory, safely.
+/* text_file: whole small files out of a directory, safely.
  *
- * In: a directory's fd and a name    Out: its text; or a file that is there whole or not at all
+ * In: a directory's fd and a name    Out: its text
  * Owns: nothing    Thread: any; blocks on the disk */
 #pragma once
 
@@ -16,6 +16,3 @@
  * -errno; diag is set whenever something is wrong, naming `shown` (a path for humans). */
 int text_file_read(int dir_fd, const char *name, const char *shown, char **ret, size_t *ret_length,
 		   struct stat *ret_stat, struct diag *diag);
-
-/* Writes text to a new file and syncs it; it has no name that counts yet. -errno. */
-int text_file_write(int dir_fd, const char *temporary, const char *text, size_t length);

@@ -32,11 +32,6 @@ void workload_free(struct workload *workload)
 	free(workload);
 }
 
-const char *workload_state_name(enum endpoint_state state)
-{
-	return state_names[state];
-}
-
 bool workload_container_id_ok(const char *id)
 {
 	if (!isalnum((unsigned char)*id) || strlen(id) > CONTAINER_ID_MAX)

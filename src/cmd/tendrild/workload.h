@@ -61,4 +61,3 @@ int workload_object(const struct workload *workload, const char *name, struct ob
 
 /* What the API shows. */
 json_t *workload_json(const struct workload *workload);
-const char *workload_state_name(enum endpoint_state state);
