@@ -3,7 +3,7 @@
 import source
 
 ABOUT = 'latency and throughput between pods, and what reporting costs'
-TRIALS = 25
+TRIALS = 15
 BRIDGE = 'Linux bridge'
 
 
@@ -20,6 +20,7 @@ def run(context):
 
     return [
         figure('latency', 'pod: TCP round trip p50', 'us', ('ratio', '<=', 0.85), BRIDGE, [
+            beside('floor', 'over loopback in one namespace: {1:.1f} us'),
             beside('latency-p99', 'p99 {0:.0f} us, bridge {1:.0f} us'),
             beside('cpu', 'CPU time per round trip, both processes and the observer: {0:.0f} ns, bridge {1:.0f} ns')]),
         figure('throughput', 'pod: TCP throughput', 'Gbit/s', ('ratio', '>=', 1.0), BRIDGE, [

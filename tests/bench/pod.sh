@@ -39,8 +39,9 @@ pods() { # NODE PREFIX
 	at "default/$2web" taskset -c "$CPU" "$BENCH/bench-traffic" serve $PORT &
 	wait_for 10 listens "default/$2web" tcp $PORT || bail "no server in $2web"
 }
-via() { # told|quiet|bridge MODE N
+via() { # told|quiet|bridge|loopback MODE N
 	case $1 in
+	loopback) on b2 taskset -c "$CPU" "$BENCH/bench-traffic" "$2" 127.0.0.1 $PORT "$3" ;;
 	bridge) on b1 taskset -c "$CPU" "$BENCH/bench-traffic" "$2" 10.99.0.2 $PORT "$3" ;;
 	*) in_pod "default/$1client" taskset -c "$CPU" "$BENCH/bench-traffic" "$2" "${WEB[$1]}" $PORT "$3" ;;
 	esac
@@ -77,6 +78,7 @@ done
 for ((trial = 0; trial < TRIALS; trial++)); do
 	told=$(via_told ping "$ROUNDS") bridge=$(via bridge ping "$ROUNDS") quiet=$(via quiet ping "$ROUNDS")
 	emit latency $trial .p50_us "$told" "$bridge"
+	emit floor $trial .p50_us "$told" "$(via loopback ping "$ROUNDS")"
 	emit latency-p99 $trial .p99_us "$told" "$bridge"
 	emit cpu $trial .cpu_ns "$told" "$bridge"
 	emit reporting $trial .cpu_ns "$told" "$quiet"

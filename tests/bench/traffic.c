@@ -23,6 +23,9 @@
 
 enum mode { PING = 'p', STREAM = 's' };
 
+/* Without pacing, whose timers would be measured too. */
+#define CONGESTION "cubic"
+
 /* What the server says when the client has closed its side. */
 struct report {
 	uint64_t cpu_ns, bytes;
@@ -40,6 +43,15 @@ static uint64_t now(clockid_t clock)
 
 	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The same on both ends and wherever it runs; a kernel without it uses its own. */
+static void prepare(int fd)
+{
+	int one = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, CONGESTION, strlen(CONGESTION));
 }
 
 static void send_all(int fd, const void *data, size_t len)
@@ -107,7 +119,7 @@ static _Noreturn void serve(uint16_t port)
 
 		if (fd < 0)
 			die("accept");
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		prepare(fd);
 		serve_one(fd);
 		close(fd);
 	}
@@ -117,7 +129,7 @@ static int dial(const char *text, uint16_t port, enum mode mode)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct timeval patience = { .tv_sec = 10 };
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char first = (char)mode;
 
 	if (inet_pton(AF_INET, text, &address.sin_addr) != 1) {
@@ -125,7 +137,7 @@ static int dial(const char *text, uint16_t port, enum mode mode)
 		die(text);
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	prepare(fd);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		die("connect");
 	send_all(fd, &first, 1);
