@@ -46,7 +46,7 @@ static __always_inline void td_report_close(const struct td_ct_key *key, const s
 		event->nat_port = ct->nat_port;
 	}
 	event->cpu = bpf_get_smp_processor_id();
-	bpf_ringbuf_submit(event, 0);
+	td_submit(event);
 }
 
 /* Whether the connection stays. */

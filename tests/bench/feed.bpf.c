@@ -5,15 +5,11 @@
  * In: templates, count (globals)    Out: records; lost counts those that found no room */
 #include "lib/base.h"
 #include "abi/event.h"
+#include "lib/report.h"
 
 #include "feed.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} td_events SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -25,30 +21,38 @@ __u32 count;
 __u32 at;
 __u64 lost;
 
-static __always_inline long write_one(void *ring)
+static __always_inline void write_next(struct td_event *event)
 {
-	struct td_event *event = bpf_ringbuf_reserve(ring, sizeof(*event), 0);
+	__builtin_memcpy(event, &templates[at & (FEED_TEMPLATES - 1)], sizeof(*event));
+	event->time = bpf_ktime_get_ns();
+	event->port[0] = (__be16)at;
+	at++;
+}
+
+static long write_real(__u32 i, void *context)
+{
+	struct td_event *event = bpf_ringbuf_reserve(&td_events, sizeof(*event), 0);
 
 	if (!event) {
 		lost++;
 		return 0;
 	}
-	__builtin_memcpy(event, &templates[at & (FEED_TEMPLATES - 1)], sizeof(*event));
-	event->time = bpf_ktime_get_ns();
-	event->port[0] = (__be16)at;
-	at++;
-	bpf_ringbuf_submit(event, FEED_SUBMIT_FLAGS);
+	write_next(event);
+	td_submit(event);
 	return 0;
-}
-
-static long write_real(__u32 i, void *context)
-{
-	return write_one(&td_events);
 }
 
 static long write_own(__u32 i, void *context)
 {
-	return write_one(&bench_ring);
+	struct td_event *event = bpf_ringbuf_reserve(&bench_ring, sizeof(*event), 0);
+
+	if (!event) {
+		lost++;
+		return 0;
+	}
+	write_next(event);
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
 SEC("tc")

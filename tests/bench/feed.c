@@ -18,6 +18,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "abi/config.h"
 #include "abi/drop.h"
 #include "abi/event.h"
 #include "abi/policy.h"

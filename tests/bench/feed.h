@@ -2,5 +2,4 @@
 /* What feed.c and feed.bpf.c agree on. */
 #pragma once
 
-#define FEED_TEMPLATES    1024 /* a power of two */
-#define FEED_SUBMIT_FLAGS 0    /* as in bpf/lib/report.h */
+#define FEED_TEMPLATES 1024 /* a power of two */

@@ -9,13 +9,15 @@
 
 #define CLOCK_SECONDS 5  /* between measurements of the wall clock */
 #define LAST_TURNS    64 /* for what a ring that is replaced still holds */
+#define LOOK_MS       40 /* records wake nobody until there are many (bpf/lib/report.h) */
 
 struct feed {
 	uv_loop_t *loop;
 	struct flow_names *names;
 	struct observer_service *service;
 	struct event_ring *ring;
-	uv_poll_t *poll; /* NULL: no ring */
+	uv_poll_t *poll;  /* NULL: no ring */
+	uv_timer_t *look; /* likewise */
 	int stats_fd;
 	bool lost_known; /* lost_base was read */
 	uint64_t lost_base;
@@ -40,7 +42,7 @@ int feed_new(uv_loop_t *loop, struct flow_names *names, struct observer_service 
 	return 0;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	free(handle);
 }
@@ -49,8 +51,10 @@ static void drop_maps(struct feed *feed)
 {
 	if (feed->poll) {
 		uv_poll_stop(feed->poll);
-		uv_close((uv_handle_t *)take_ptr(feed->poll), on_poll_closed);
+		uv_close((uv_handle_t *)take_ptr(feed->poll), on_handle_closed);
 	}
+	if (feed->look)
+		uv_close((uv_handle_t *)take_ptr(feed->look), on_handle_closed);
 	event_ring_free(take_ptr(feed->ring));
 	closep(&feed->stats_fd);
 	feed->stats_fd = -1;
@@ -105,11 +109,33 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		consume(feed); /* what is left keeps the descriptor readable */
 }
 
+static void on_look(uv_timer_t *look)
+{
+	bool more = consume(look->data) >= FEED_EVENTS_A_TURN;
+
+	uv_timer_start(look, on_look, more ? 0 : LOOK_MS, 0);
+}
+
+static int start_looking(struct feed *feed)
+{
+	uv_timer_t *look = calloc(1, sizeof(*look));
+
+	if (!look)
+		return -ENOMEM;
+	uv_timer_init(feed->loop, look);
+	look->data = feed;
+	feed->look = look;
+	return uv_timer_start(look, on_look, LOOK_MS, 0);
+}
+
 static int watch(struct feed *feed)
 {
-	uv_poll_t *poll = calloc(1, sizeof(*poll));
-	int r;
+	uv_poll_t *poll;
+	int r = start_looking(feed);
 
+	if (r < 0)
+		return r;
+	poll = calloc(1, sizeof(*poll));
 	if (!poll)
 		return -ENOMEM;
 	r = uv_poll_init(feed->loop, poll, event_ring_fd(feed->ring));
