@@ -59,7 +59,7 @@ for v in 4 6; do
 done
 wait_for 10 listens default/b udp 9000 && wait_for 10 listens far udp 9000 || bail "no UDP servers"
 serve_tcp default/b 80
-on far socat -T 5 TCP6-LISTEN:80,ipv6only=0,reuseaddr,fork SYSTEM:sha1sum 2>/dev/null &
+on far socat -t 10 -T 30 TCP6-LISTEN:80,ipv6only=0,reuseaddr,fork SYSTEM:sha1sum 2>/dev/null &
 wait_for 10 listens far tcp 80 || bail "no TCP server"
 head -c 3000000 /dev/urandom >"$W/data"
 sum=$(sha1sum <"$W/data")

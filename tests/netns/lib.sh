@@ -182,17 +182,14 @@ at() { # WHERE COMMAND...
 
 # An echo server on the addresses of WHERE, both families.
 serve_tcp() { # WHERE PORT
-	at "$1" socat "TCP6-LISTEN:$2,ipv6only=0,reuseaddr,fork,backlog=128" EXEC:cat 2>/dev/null &
-	wait_for 10 listens "$1" tcp "$2" || bail "no TCP server on $1 port $2"
+	at "$1" python3 "$TD_TOP/tests/lib/echo.py" tcp "$2" 2>/dev/null &
+	wait_for 20 listens "$1" tcp "$2" || bail "no TCP server on $1 port $2"
 }
 serve_udp() { # WHERE PORT: the world has several addresses and must answer from the right one
-	if [ "$1" = world ]; then
-		socat -T 5 "UDP4-RECVFROM:$2,bind=$WORLD4,fork" EXEC:cat 2>/dev/null &
-		socat -T 5 "UDP6-RECVFROM:$2,bind=[$WORLD6],fork" EXEC:cat 2>/dev/null &
-	else
-		at "$1" socat -T 5 "UDP6-RECVFROM:$2,ipv6only=0,fork" EXEC:cat 2>/dev/null &
-	fi
-	wait_for 10 listens "$1" udp "$2" || bail "no UDP server on $1 port $2"
+	local addresses=()
+	[ "$1" != world ] || addresses=("$WORLD4" "$WORLD6")
+	at "$1" python3 "$TD_TOP/tests/lib/echo.py" udp "$2" "${addresses[@]}" 2>/dev/null &
+	wait_for 20 listens "$1" udp "$2" || bail "no UDP server on $1 port $2"
 }
 listens() { # WHERE PROTOCOL PORT
 	at "$1" ss -Hln "--$2" "sport = :$3" | grep -q .

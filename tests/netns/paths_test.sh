@@ -84,7 +84,7 @@ offload() { # on|off
 	ethtool -K up1 tx "$1" tso "$1" gso "$1" >/dev/null 2>&1
 }
 for where in default/b world; do
-	at $where socat -T 5 TCP6-LISTEN:7200,ipv6only=0,reuseaddr,fork SYSTEM:'sha1sum' 2>/dev/null &
+	at $where socat -t 10 -T 30 TCP6-LISTEN:7200,ipv6only=0,reuseaddr,fork SYSTEM:'sha1sum' 2>/dev/null &
 	wait_for 10 listens $where tcp 7200 || bail "no server"
 done
 head -c 100000000 /dev/urandom >"$W/data"
