@@ -175,16 +175,17 @@ static __always_inline bool td_is_syn(const struct td_packet *pkt)
 	       (pkt->tcp_flags & (TD_TCP_SYN | TD_TCP_ACK)) == TD_TCP_SYN;
 }
 
+/* The timer collects td_ct only, and in its own time: whoever is in td_ct_new, in any state, has ended
+ * when its time is up. */
 static __always_inline bool td_ct_begins_again(const struct td_ct *ct, const struct td_slow *s)
 {
+	if (!s->pkt.related && td_tick_reached(s->now, ct->expires))
+		return true;
 	switch (ct->state) {
 	case TD_CT_CLOSING:
 	case TD_CT_TIME_WAIT:
 	case TD_CT_RESET:
 		return td_is_syn(&s->pkt);
-	case TD_CT_NEW: /* not collected by the timer */
-	case TD_CT_DENIED:
-		return !s->pkt.related && td_tick_reached(s->now, ct->expires);
 	default:
 		return false;
 	}

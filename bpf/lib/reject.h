@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Refusing aloud: the denied packet is turned into its own refusal and goes back the way it came.
  * TCP gets a RST (RFC 9293, 3.10.7.1), everything else ICMP "administratively prohibited" (RFC 792
- * type 3 code 13, RFC 4443 type 1 code 1). The refusal's source is who was asked. */
+ * type 3 code 13, RFC 4443 type 1 code 1). The refusal's source is who was asked.
+ *
+ * A packet whose checksum a device was to complete (it holds the pseudo header's sum, nothing else)
+ * stays one of this kind, which no helper tells or changes: the sum from the transport header on will be
+ * written where that packet's checksum was. The refusal must come out right by it. */
 #pragma once
 
 #include "lib/base.h"
@@ -58,12 +62,22 @@ static __always_inline __s64 td_pseudo_sum(const struct td_packet *pkt, __u32 le
 	return bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
 }
 
+/* Whether the checksum of the denied packet is still to be completed: it is the pseudo header's sum.
+ * That a finished one looks the same by chance costs one refusal. */
+static __always_inline bool td_is_unfinished(const struct td_packet *pkt, __u16 csum)
+{
+	__s64 sum = td_pseudo_sum(pkt, pkt->l4_len, pkt->protocol);
+
+	return csum == (__u16)~td_csum_fold(sum);
+}
+
 /* What a RST answers to; the length of the refusal, or negative. */
 static __always_inline int td_refusal_tcp(struct __sk_buff *skb, const struct td_packet *pkt,
 					  struct td_tcp *ret)
 {
 	struct td_tcp in;
 	__u32 payload;
+	__s64 pseudo;
 
 	if (bpf_skb_load_bytes(skb, pkt->l4, &in, sizeof(in)) < 0 || (in.flags & TD_TCP_RST))
 		return -1;
@@ -80,8 +94,12 @@ static __always_inline int td_refusal_tcp(struct __sk_buff *skb, const struct td
 		ret->ack = bpf_htonl(bpf_ntohl(in.seq) + payload + !!(in.flags & TD_TCP_SYN) +
 				     !!(in.flags & TD_TCP_FIN));
 	}
-	ret->csum = td_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)ret, sizeof(*ret),
-					       td_pseudo_sum(pkt, sizeof(*ret), IPPROTO_TCP)));
+	pseudo = td_pseudo_sum(pkt, sizeof(*ret), IPPROTO_TCP);
+	if (td_is_unfinished(pkt, in.csum))
+		ret->csum = ~td_csum_fold(pseudo);
+	else
+		ret->csum =
+			td_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)ret, sizeof(*ret), pseudo));
 	return sizeof(*ret);
 }
 
@@ -89,6 +107,7 @@ static __always_inline int td_refusal_icmp(struct __sk_buff *skb, const struct t
 					   struct td_icmp *ret)
 {
 	__u32 quote = pkt->len & ~3u;
+	__u16 csum = 0;
 	__u32 len;
 	__s64 seed = 0;
 
@@ -108,6 +127,11 @@ static __always_inline int td_refusal_icmp(struct __sk_buff *skb, const struct t
 	len = 8 + quote;
 	if (pkt->version == 6)
 		seed = td_pseudo_sum(pkt, len, IPPROTO_ICMPV6);
+	/* The checksum of a UDP packet was where an unused field is now. What completes it makes the
+	 * whole sum up to zero less what it finds there: the pseudo header's share. */
+	if (pkt->protocol == IPPROTO_UDP && pkt->version == 6 &&
+	    bpf_skb_load_bytes(skb, pkt->l4 + 6, &csum, 2) == 0 && td_is_unfinished(pkt, csum))
+		ret->unused = bpf_htonl((__u16)bpf_ntohs((__u16)~td_csum_fold(seed)));
 	/* The bytes after the quote are zero and add nothing. */
 	ret->csum = td_csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)ret, sizeof(*ret), seed));
 	return len;

@@ -5,6 +5,7 @@ Run with a verb of the table at the end. Answers are one line each, so that scri
 """
 import errno
 import hashlib
+import itertools
 import json
 import os
 import select
@@ -26,11 +27,12 @@ def said(error):
 
 # --- sockets ---
 
-def connect(address, port):
-    """How a TCP connection attempt ends, and whether at once."""
+def connect(address, port, own='0'):
+    """How a TCP connection attempt ends, and whether at once; it is closed from here."""
     begin = time.monotonic()
     with socket.socket(family(address), socket.SOCK_STREAM) as sock:
         sock.settimeout(TIMEOUT)
+        sock.bind(('::' if sock.family == socket.AF_INET6 else '', int(own)))
         try:
             sock.connect((address, int(port)))
             end = 'connected'
@@ -122,9 +124,12 @@ def hold(address, port, count):
     """Keeps connections to an echo server; for every line read, tells how many still answer."""
     socks = []
     for _ in range(int(count)):
-        sock = socket.create_connection((address, int(port)), TIMEOUT * 2)
-        socks.append(sock)
-    for number, _ in enumerate(['first', *sys.stdin]):
+        try:
+            socks.append(socket.create_connection((address, int(port)), TIMEOUT))
+            socks[-1].settimeout(5)
+        except OSError:
+            pass
+    for number, _ in enumerate(itertools.chain(['first'], sys.stdin)):
         alive = 0
         for sock in socks:
             try:
@@ -133,6 +138,32 @@ def hold(address, port, count):
             except OSError:
                 pass
         print(alive, flush=True)
+
+
+def echo_tcp(address, port):
+    """An echo server for many clients."""
+    server = socket.socket(family(address), socket.SOCK_STREAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((address, int(port)))
+    server.listen(1024)
+    poll, clients = select.epoll(), {}
+    poll.register(server, select.EPOLLIN)
+    while True:
+        for number, _ in poll.poll():
+            if number == server.fileno():
+                client, _ = server.accept()
+                clients[client.fileno()] = client
+                poll.register(client, select.EPOLLIN)
+                continue
+            try:
+                data = clients[number].recv(65536)
+                if data:
+                    clients[number].sendall(data)
+            except OSError:
+                data = b''
+            if not data:
+                poll.unregister(number)
+                clients.pop(number).close()
 
 
 def peer(protocol, address, port, mapped=''):
@@ -321,8 +352,8 @@ def flow(*wanted):
     sys.exit(1)
 
 
-VERBS = (connect, send_udp, big_udp, echo_udp, who, ask, hold, peer, sendto, simultaneous, frame, flood, neighbours,
-         flow)
+VERBS = (connect, send_udp, big_udp, echo_udp, echo_tcp, who, ask, hold, peer, sendto, simultaneous, frame,
+         flood, neighbours, flow)
 
 if __name__ == '__main__':
     {verb.__name__: verb for verb in VERBS}[sys.argv[1]](*sys.argv[2:])

@@ -302,6 +302,9 @@ static json_t *connection_json(const struct td_ct_key *key, const struct td_ct *
 
 static int add_connection(const struct td_ct_key *key, const struct td_ct *ct, void *data)
 {
+	/* What has ended and only waits for its place to be taken is no connection. */
+	if ((int32_t)(ct->expires - now_tick()) <= 0)
+		return 0;
 	if (json_array_size(data) >= CONNECTIONS_MAX)
 		return 1;
 	return json_array_append_new(data, connection_json(key, ct));
