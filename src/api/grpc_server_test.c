@@ -107,6 +107,7 @@ static void on_stop(uv_async_t *async)
 	struct fixture *f = async->data;
 
 	grpc_server_free(f->server);
+	f->server = NULL;
 	uv_close((uv_handle_t *)async, NULL);
 }
 
@@ -114,6 +115,8 @@ static void on_walk(uv_timer_t *timer)
 {
 	struct fixture *f = timer->data;
 
+	if (!f->server) /* the loop goes on until the last connection is closed */
+		return;
 	pthread_mutex_lock(&f->lock);
 	grpc_server_stats(f->server, &f->stats);
 	pthread_mutex_unlock(&f->lock);

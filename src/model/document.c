@@ -480,7 +480,9 @@ static size_t after_marker(const struct document_reader *reader, size_t at)
 
 static int on_document_start(struct document_reader *reader, struct fy_event *event)
 {
-	struct fy_token *token = event->document_start.document_start;
+	/* libfyaml 0.8 has a token also where there is no "---": its first one. */
+	struct fy_token *token =
+		event->document_start.implicit ? NULL : event->document_start.document_start;
 	const struct fy_mark *mark = token ? fy_token_end_mark(token) : NULL;
 
 	forget_document(reader);

@@ -195,8 +195,12 @@ static int note_origin(const struct parsing *parsing, const struct yaml_node *ro
 	}
 	if (parsing->in_list)
 		return node_to_json(root, &object->text);
-	object->text = strndup(parsing->document->text, parsing->document->text_length);
-	return object->text ? 0 : -ENOMEM;
+	object->text = malloc(parsing->document->text_length + 1);
+	if (!object->text)
+		return -ENOMEM;
+	memcpy(object->text, parsing->document->text, parsing->document->text_length);
+	object->text[parsing->document->text_length] = '\0';
+	return 0;
 }
 
 static int add_object(struct parsing *parsing, const struct yaml_node *root, enum object_kind kind)

@@ -31,13 +31,14 @@ static void try_filter(const uint8_t *data, size_t size, const struct flow_names
 
 static void try_mask(const uint8_t *data, size_t size, const struct flow_names *names)
 {
-	char *path = strndup((const char *)data, size);
+	char *path = calloc(1, size + 1);
 	struct flow_record record = { .ip_version = 4, .protocol = 6 };
 	struct flow_mask *mask = NULL;
 	struct diag diag = { 0 };
 	Flow__Flow *flow;
 
 	assert(path);
+	memcpy(path, data, size);
 	if (flow_mask_new(&path, 1, &diag, &mask) == 0) {
 		assert(flow_to_proto(&record, names, mask, &flow) == 0);
 		flow__flow__free_unpacked(flow, NULL);
