@@ -22,8 +22,9 @@
 #include "types.h"
 
 /* Normalised: the lower (address, port) pair comes first, compared as memcmp() does on the
- * address, then on the port's two bytes. ICMP echo: port is the identifier in both places. Other
- * ICMP: kind is TD_KEY_ICMP_TYPE and port the type (of the request, if it is a reply) in both. */
+ * address, then on the port's two bytes. ICMP echo: port is the identifier on the side that
+ * asks, 0 on the other. Other ICMP: kind is TD_KEY_ICMP_TYPE and port the type (of the request, if it
+ * is a reply) in both. */
 struct td_ct_key {
 	struct td_addr addr[2];
 	__be16 port[2];

@@ -175,11 +175,16 @@ static __always_inline bool td_is_syn(const struct td_packet *pkt)
 	       (pkt->tcp_flags & (TD_TCP_SYN | TD_TCP_ACK)) == TD_TCP_SYN;
 }
 
-/* The timer collects td_ct only, and in its own time: whoever is in td_ct_new, in any state, has ended
- * when its time is up. */
+/* Whether the packet opens a new connection in place of an entry that has ended. The timer collects
+ * td_ct only, and in its own time: any entry has ended when its time is up. A masqueraded one is opened
+ * again from its pod's side only: from outside it has no other name than the mapping. */
 static __always_inline bool td_ct_begins_again(const struct td_ct *ct, const struct td_slow *s)
 {
-	if (!s->pkt.related && td_tick_reached(s->now, ct->expires))
+	bool reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
+
+	if (s->pkt.related || (reply && (ct->flags & TD_CT_NAT)))
+		return false;
+	if (td_tick_reached(s->now, ct->expires))
 		return true;
 	switch (ct->state) {
 	case TD_CT_CLOSING:

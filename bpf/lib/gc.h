@@ -87,7 +87,7 @@ static __always_inline bool td_gc_visit_nat(const struct td_nat_key *key, __u32 
 	tuple.addr[0] = nat->pod;
 	tuple.addr[1] = key->remote;
 	tuple.port[0] = nat->pod_port;
-	tuple.port[1] = td_is_icmp(key->protocol) ? nat->pod_port : key->remote_port;
+	tuple.port[1] = key->remote_port;
 	tuple.protocol = key->protocol;
 	tuple.kind = TD_KEY_PORTS;
 	td_tuple_key(&tuple, &ct_key, &high);

@@ -212,7 +212,7 @@ TD_GLOBAL int td_nat_allocate(struct __sk_buff *skb, const struct td_addr *node)
 		return TD_DROP_UNSUPPORTED_PROTOCOL_FOR_NAT_MASQUERADE;
 	key.remote = s->pkt.conn.addr[1];
 	key.local = *node;
-	key.remote_port = td_is_icmp(s->pkt.conn.protocol) ? 0 : s->pkt.conn.port[1];
+	key.remote_port = s->pkt.conn.port[1];
 	key.protocol = s->pkt.conn.protocol;
 	fresh = td_nat_take_port(skb, s, &key);
 	if (fresh >= 0 && td_nat_claim(s, &key, fresh) == 0)

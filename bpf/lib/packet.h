@@ -84,23 +84,27 @@ struct td_ipv6 {
 #define TD_IPV4_MF     0x2000
 #define TD_IPV4_OFFSET 0x1fff
 
-static __always_inline void td_packet_set_conn_icmp(struct td_packet *pkt, __u8 type, __be16 id)
+static __always_inline void td_packet_set_conn_icmp(struct td_packet *pkt, __u8 type, __be16 id,
+						    bool inside)
 {
 	__u8 echo =
 		pkt->conn.protocol == IPPROTO_ICMP ? TD_ICMP_ECHO_REQUEST : TD_ICMP6_ECHO_REQUEST;
 	__u8 reply = pkt->conn.protocol == IPPROTO_ICMP ? TD_ICMP_ECHO_REPLY : TD_ICMP6_ECHO_REPLY;
 
 	if (type == echo || type == reply) {
+		/* The identifier stands on the side that asks, so that a request in the other
+		 * direction is not taken for an answer. */
 		pkt->conn.kind = TD_KEY_PORTS;
-		pkt->conn.port[0] = id;
+		pkt->conn.port[inside != (type == reply)] = id;
+		pkt->conn.port[inside == (type == reply)] = 0;
 	} else {
 		/* Timestamp, information and mask requests (13, 15, 17) are answered by type + 1. */
 		if (pkt->conn.protocol == IPPROTO_ICMP && type >= 13 && type <= 18)
 			type = (type - 1) | 1;
 		pkt->conn.kind = TD_KEY_ICMP_TYPE;
 		pkt->conn.port[0] = bpf_htons(type);
+		pkt->conn.port[1] = pkt->conn.port[0];
 	}
-	pkt->conn.port[1] = pkt->conn.port[0];
 }
 
 /* Ports of the transport header at `at`, of which `room` bytes are there; `inside`: of a packet in
@@ -129,7 +133,7 @@ static __always_inline int td_packet_ports(struct __sk_buff *skb, struct td_pack
 			pkt->icmp_type = type_code >> 8;
 			pkt->icmp_code = type_code & 0xff;
 		}
-		td_packet_set_conn_icmp(pkt, type_code >> 8, words[2]);
+		td_packet_set_conn_icmp(pkt, type_code >> 8, words[2], inside);
 		return TD_GO;
 	}
 	pkt->conn.kind = TD_KEY_PORTS;
@@ -202,7 +206,7 @@ static __always_inline void td_packet_inner(struct __sk_buff *skb, struct td_pac
 	pkt->conn.protocol = protocol;
 	if (td_packet_ports(skb, pkt, at + header, 8, true) != TD_GO) {
 		pkt->conn.protocol = pkt->protocol;
-		td_packet_set_conn_icmp(pkt, pkt->icmp_type, 0);
+		td_packet_set_conn_icmp(pkt, pkt->icmp_type, 0, false);
 		return;
 	}
 	pkt->conn.addr[0] = inner[1];
@@ -219,7 +223,7 @@ static __always_inline void td_packet_unrelate(struct td_packet *pkt)
 	pkt->conn.addr[0] = pkt->addr[0];
 	pkt->conn.addr[1] = pkt->addr[1];
 	pkt->conn.protocol = pkt->protocol;
-	td_packet_set_conn_icmp(pkt, pkt->icmp_type, 0);
+	td_packet_set_conn_icmp(pkt, pkt->icmp_type, 0, false);
 }
 
 static __always_inline int td_packet_ipv4(struct __sk_buff *skb, struct td_packet *pkt)

@@ -37,11 +37,10 @@ static __always_inline bool td_address_load(struct __sk_buff *skb, bool source, 
 static __always_inline bool td_unmasquerade(struct __sk_buff *skb, struct td_slow *s)
 {
 	struct td_tuple *conn = &s->pkt.conn;
-	bool icmp = td_is_icmp(conn->protocol);
 	struct td_nat_key key = {
 		.remote = conn->addr[0],
 		.local = conn->addr[1],
-		.remote_port = icmp ? 0 : conn->port[0],
+		.remote_port = conn->port[0], /* 0 if this answers an echo */
 		.local_port = conn->port[1],
 		.protocol = conn->protocol,
 	};
@@ -60,8 +59,6 @@ static __always_inline bool td_unmasquerade(struct __sk_buff *skb, struct td_slo
 	s->rewrite.whose = 1;
 	conn->addr[1] = nat->pod;
 	conn->port[1] = nat->pod_port;
-	if (icmp)
-		conn->port[0] = nat->pod_port;
 	return true;
 }
 

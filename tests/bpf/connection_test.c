@@ -362,6 +362,20 @@ static void udp_and_echo_are_connections(void **state)
 	}
 }
 
+static void echo_request_against_an_allowed_one_is_judged_for_itself(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet there = V4(.protocol = IPPROTO_ICMP, .icmp_type = 8, .id = 77);
+	const struct packet answer = V4_BACK(.protocol = IPPROTO_ICMP, .icmp_type = 0, .id = 77);
+	const struct packet request = V4_BACK(.protocol = IPPROTO_ICMP, .icmp_type = 8, .id = 77);
+
+	/* Only pod 1 may ask. */
+	world_subject(world, POD_IDENTITY(1), 9, 1, TD_SUBJECT_ENFORCED);
+	assert_int_equal(world_from_pod(world, 1, &there), REDIRECT);
+	assert_int_equal(world_from_pod(world, 2, &answer), REDIRECT);
+	assert_int_equal(world_from_pod(world, 2, &request), SHOT);
+}
+
 static void reply_before_any_request_is_judged_as_new(void **state)
 {
 	struct world *world = suite_world(NULL);
@@ -482,6 +496,7 @@ int main(void)
 		cmocka_unit_test(live_connection_is_told_at_intervals),
 		cmocka_unit_test(every_packet_is_told_if_asked),
 		cmocka_unit_test(udp_and_echo_are_connections),
+		cmocka_unit_test(echo_request_against_an_allowed_one_is_judged_for_itself),
 		cmocka_unit_test(reply_before_any_request_is_judged_as_new),
 		cmocka_unit_test(pod_to_node_goes_to_the_stack),
 		cmocka_unit_test(node_reaches_its_pods_unless_a_rule_denies),

@@ -351,6 +351,15 @@ int world_to_uplink(struct world *world, const struct packet *packet)
 	return run(world, world->skel->progs.td_to_uplink, packet, 0xfd, 0xfe, world->uplink, 0);
 }
 
+/* The identifier stands on the side that asks. */
+static void echo_ports(const struct packet *packet, uint16_t *sport, uint16_t *dport)
+{
+	bool reply = packet->icmp_type == (packet->protocol == IPPROTO_ICMP ? 0 : 129);
+
+	*sport = reply ? 0 : htons(packet->id);
+	*dport = reply ? htons(packet->id) : 0;
+}
+
 bool world_connection(struct world *world, const char *map, const struct packet *packet,
 		      struct td_ct *ret)
 {
@@ -360,7 +369,7 @@ bool world_connection(struct world *world, const char *map, const struct packet 
 	int order = memcmp(&src, &dst, sizeof(src));
 
 	if (key.protocol == IPPROTO_ICMP || key.protocol == IPPROTO_ICMPV6)
-		sport = dport = htons(packet->id);
+		echo_ports(packet, &sport, &dport);
 	if (!order)
 		order = memcmp(&sport, &dport, sizeof(sport));
 	key.addr[0] = order <= 0 ? src : dst;
