@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admin: the agent's half of the admin socket: what each path does (docs/plan.md).
+/* admin: the agent's half of the admin socket: what each path does (docs/internals/admin-api.md).
  *
  * In: api/admin_server.h's requests    Out: calls of the agent's rooms    Thread: main loop only
  *
