@@ -139,17 +139,22 @@ run_pod() {
 	log=$W/$node/pod-${pod//\//-}.log
 	td "$node" run --name "$pod" "${labels[@]}" -- "$@" >"$log" 2>&1 &
 	launcher=$!
-	wait_for 10 pod_child "$launcher" || bail "pod $pod did not start: $(tail -n 3 "$log")"
-	POD_PID[$pod]=$(pod_child "$launcher")
+	wait_for 10 pod_child "$launcher" "$node" || bail "pod $pod did not start: $(tail -n 3 "$log")"
+	POD_PID[$pod]=$(pod_child "$launcher" "$node")
 	wait_for 10 pod_ip "$pod" 4 || bail "pod $pod has no address: $(tail -n 3 "$log")"
 }
 
-# The workload: the youngest descendant of the shell job that started `tendril run`.
-pod_child() {
-	local pid=$1 child found=''
+# The workload: the youngest descendant of the shell job that started `tendril run`, once it is in a
+# network namespace that is neither the job's nor the node's.
+pod_child() { # LAUNCHER NODE
+	local pid=$1 child own found=''
 	while child=$(pgrep -n -P "$pid" 2>/dev/null); do
 		pid=$child
-		[ "$(readlink "/proc/$pid/ns/net")" = "$(readlink "/proc/$1/ns/net")" ] || found=$pid
+		own=$(stat -L -c %i "/proc/$pid/ns/net" 2>/dev/null)
+		case $own in
+		'' | "$(stat -L -c %i "/proc/$1/ns/net")" | "$(stat -L -c %i "$W/ns/$2")") ;;
+		*) found=$pid ;;
+		esac
 	done
 	[ -n "$found" ] && printf '%s\n' "$found"
 }
