@@ -14,6 +14,9 @@
  * td_gc_timer ARRAY of one struct td_gc_state; pinned, because an unreferenced map stops its timer.
  * td_nat     HASH without preallocation: masquerade, from the outside's view to the pod's.
  *
+ * A TCP port that a connection wears which both sides have closed (TIME_WAIT) or reset is given to a
+ * new one when none is free; so is any port whose connection has expired.
+ *
  * If td_ct is full a connection stays in td_ct_new, tracked but evictable, and is counted
  * (TD_STAT_CT_FULL). If td_nat or its port range is full the packet is dropped
  * (NO_MAPPING_FOR_NAT_MASQUERADE). */
@@ -92,12 +95,13 @@ struct td_nat {
 	struct td_addr pod;
 	__be16 pod_port; /* ICMP: identifier */
 	__u16 pad;
+	__u32 busy; /* some CPU is giving the mapping to another connection, or removing it */
 #ifdef TD_TEST_WIDE_CT
 	__u32 test_extra;
 #endif
 };
 #ifndef TD_TEST_WIDE_CT
-TD_SIZE(struct td_nat, 20);
+TD_SIZE(struct td_nat, 24);
 #endif
 
 enum td_gc_kind { TD_GC_CT = 0, TD_GC_NAT = 1 };

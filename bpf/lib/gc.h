@@ -77,22 +77,12 @@ static __always_inline bool td_gc_visit_nat(const struct td_nat_key *key, __u32 
 					    __u32 now)
 {
 	struct td_nat *nat = td_nat_find(key, config_flags);
-	struct td_tuple tuple;
 	struct td_ct_key ct_key;
-	struct td_ct *ct;
-	__u32 high;
 
 	if (!nat)
 		return false;
-	tuple.addr[0] = nat->pod;
-	tuple.addr[1] = key->remote;
-	tuple.port[0] = nat->pod_port;
-	tuple.port[1] = key->remote_port;
-	tuple.protocol = key->protocol;
-	tuple.kind = TD_KEY_PORTS;
-	td_tuple_key(&tuple, &ct_key, &high);
-	ct = td_ct_find(&ct_key, config_flags);
-	if (ct && !td_tick_reached(now, ct->expires) && (ct->flags & TD_CT_NAT))
+	td_nat_connection(key, nat, &ct_key);
+	if (td_nat_is_worn(key, td_ct_find(&ct_key, config_flags), now) || !td_nat_lock(nat))
 		return true;
 	bpf_map_delete_elem(&td_nat, key);
 	if ((config_flags & TD_CONFIG_CT_PREV) && prev_layout.nat_size)

@@ -58,6 +58,7 @@ TD_GLOBAL int td_nat_migrate(const struct td_nat_key *key)
 	if (!prev)
 		return -1;
 	TD_COPY_PREFIX(&nat, prev, prev_layout.nat_size);
+	nat.busy = 0; /* with a CPU of that build */
 	if (td_map_update(&td_nat, &copy, &nat, BPF_NOEXIST) == 0)
 		td_count(TD_STAT_CT_MIGRATED);
 	return 0;
@@ -152,8 +153,87 @@ TD_GLOBAL int td_nat_is_nodes(struct __sk_buff *skb, const struct td_nat_key *ke
 	return ret;
 }
 
-/* Finds a free outside port for the connection and enters it into td_nat. 1: entered; 0: the same
- * mapping was there; negative: there is none to be had. */
+/* The key of the connection a mapping was made for. */
+static __always_inline void td_nat_connection(const struct td_nat_key *key,
+					      const struct td_nat *nat, struct td_ct_key *ret)
+{
+	struct td_tuple tuple;
+	__u32 high;
+
+	tuple.addr[0] = nat->pod;
+	tuple.addr[1] = key->remote;
+	tuple.port[0] = nat->pod_port;
+	tuple.port[1] = key->remote_port;
+	tuple.protocol = key->protocol;
+	tuple.kind = TD_KEY_PORTS;
+	td_tuple_key(&tuple, ret, &high);
+}
+
+static __always_inline bool td_nat_is_worn(const struct td_nat_key *key, const struct td_ct *ct,
+					   __u32 now)
+{
+	return ct && !td_tick_reached(now, ct->expires) && (ct->flags & TD_CT_NAT) &&
+	       ct->nat_port == key->local_port;
+}
+
+/* Whether the mapping is ours alone to change or remove. */
+static __always_inline bool td_nat_lock(struct td_nat *nat)
+{
+	return __sync_val_compare_and_swap(&nat->busy, 0, 1) == 0;
+}
+
+/* Whether a mapping's connection, if it is there, needs its port no more. One that does not wear the
+ * mapping yet is about to. */
+static __always_inline bool td_nat_is_over(const struct td_slow *s, const struct td_ct *ct)
+{
+	if (!ct) /* it may not have moved over yet */
+		return !(s->config_flags & TD_CONFIG_CT_PREV);
+	return td_tick_reached(s->now, ct->expires) || ct->state == TD_CT_TIME_WAIT ||
+	       ct->state == TD_CT_RESET;
+}
+
+/* Ports tried when none is free. */
+#define TD_NAT_TAKE_OVER_TRIES 8
+
+/* Gives the port of a connection that is over to this one, as the kernel's masquerading does. 0: *key
+ * is its mapping, locked until it is claimed; it is queued already. Negative: none was found. */
+TD_GLOBAL int td_nat_take_over(struct td_nat_key *key)
+{
+	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
+	struct td_slow *s = td_slow_get();
+
+	if (!s || !key || !span)
+		return -1;
+	for (int i = 0; i < TD_NAT_TAKE_OVER_TRIES; i++) {
+		struct td_ct_key ct_key;
+		struct td_nat *have;
+		struct td_ct *ct;
+
+		key->local_port = td_nat_any_port(span);
+		have = bpf_map_lookup_elem(&td_nat, key);
+		if (!have)
+			continue;
+		td_nat_connection(key, have, &ct_key);
+		ct = td_ct_find_here(&ct_key);
+		if (!td_nat_is_over(s, ct) || !td_nat_lock(have))
+			continue;
+		if (ct)
+			ct->expires = s->now; /* the timer tells its end */
+		have->pod = s->pkt.conn.addr[0];
+		have->pod_port = s->pkt.conn.port[0];
+		return 0;
+	}
+	return -1;
+}
+
+enum td_nat_taken {
+	TD_NAT_SAME,  /* the same mapping was there */
+	TD_NAT_FRESH, /* entered, not queued */
+	TD_NAT_OVER,  /* taken over: queued, and locked */
+};
+
+/* Finds an outside port for the connection and enters it into td_nat: td_nat_taken, or negative:
+ * there is none to be had. */
 static __always_inline int td_nat_take_port(struct __sk_buff *skb, const struct td_slow *s,
 					    struct td_nat_key *key)
 {
@@ -164,21 +244,24 @@ static __always_inline int td_nat_take_port(struct __sk_buff *skb, const struct 
 	for (int i = 0; i <= TD_NAT_TRIES; i++) {
 		struct td_nat *have = td_nat_find(key, s->config_flags);
 
-		if (have && td_addr_equal(&have->pod, &want.pod) && have->pod_port == want.pod_port)
-			return 0;
-		/* An error: full, or another CPU was faster and the sender tries again. */
-		if (!have && !td_nat_is_nodes(skb, key, 1))
-			return td_map_update(&td_nat, key, &want, BPF_NOEXIST) < 0 ? -1 : 1;
+		if (have && !have->busy && td_addr_equal(&have->pod, &want.pod) &&
+		    have->pod_port == want.pod_port)
+			return TD_NAT_SAME;
+		if (!have && !td_nat_is_nodes(skb, key, 1)) {
+			if (td_map_update(&td_nat, key, &want, BPF_NOEXIST) == 0)
+				return TD_NAT_FRESH;
+			break; /* full, or another CPU was faster */
+		}
 		if (key->protocol == IPPROTO_SCTP || !span)
 			return -1;
 		key->local_port = td_nat_any_port(span);
 	}
-	return -1;
+	return td_nat_take_over(key) < 0 ? -1 : TD_NAT_OVER;
 }
 
 /* Writes the mapping into the connection, then queues it for the timer, in this order: the timer
  * removes mappings no connection claims. */
-static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_key *key, bool fresh)
+static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_key *key, int taken)
 {
 	struct td_gc_item item = { .kind = TD_GC_NAT };
 	struct td_ct *ct = td_ct_find_here(&s->key);
@@ -189,7 +272,7 @@ static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_k
 	ct->nat_port = key->local_port;
 	ct->flags |= TD_CT_NAT;
 	item.nat = *key;
-	if (fresh && td_gc_push(&item) < 0) {
+	if (taken == TD_NAT_FRESH && td_gc_push(&item) < 0) {
 		ct->flags &= ~TD_CT_NAT;
 		return -1;
 	}
@@ -199,12 +282,21 @@ static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_k
 	return 0;
 }
 
+static __always_inline void td_nat_unlock(const struct td_nat_key *key)
+{
+	struct td_nat *nat = bpf_map_lookup_elem(&td_nat, key);
+
+	if (nat)
+		nat->busy = 0;
+}
+
 /* Gives the connection an outside address and port. A drop reason, or 0. */
 TD_GLOBAL int td_nat_allocate(struct __sk_buff *skb, const struct td_addr *node)
 {
 	struct td_slow *s = td_slow_get();
 	struct td_nat_key key = {};
-	int fresh;
+	bool claimed;
+	int taken;
 
 	if (!s || !node)
 		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
@@ -214,10 +306,16 @@ TD_GLOBAL int td_nat_allocate(struct __sk_buff *skb, const struct td_addr *node)
 	key.local = *node;
 	key.remote_port = s->pkt.conn.port[1];
 	key.protocol = s->pkt.conn.protocol;
-	fresh = td_nat_take_port(skb, s, &key);
-	if (fresh >= 0 && td_nat_claim(s, &key, fresh) == 0)
+	taken = td_nat_take_port(skb, s, &key);
+	if (taken == TD_NAT_OVER && td_nat_is_nodes(skb, &key, 1))
+		claimed = false; /* since then */
+	else
+		claimed = taken >= 0 && td_nat_claim(s, &key, taken) == 0;
+	if (taken == TD_NAT_OVER)
+		td_nat_unlock(&key);
+	if (claimed)
 		return TD_GO;
-	if (fresh > 0)
+	if (taken == TD_NAT_FRESH)
 		bpf_map_delete_elem(&td_nat, &key);
 	td_count(TD_STAT_NAT_FULL);
 	return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;

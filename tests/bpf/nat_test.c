@@ -320,6 +320,31 @@ static void range_without_a_free_port_drops(void **state)
 	assert_int_equal(world_from_pod(world, 2, &second), SHOT);
 }
 
+static void port_of_a_closed_connection_is_taken_over_when_none_is_free(void **state)
+{
+	struct td_load_config load = world_load_config();
+	struct packet first = trips[0].out, second = trips[0].out, back = trips[0].back;
+	struct world *world;
+
+	load.nat_port_min = load.nat_port_max = first.sport;
+	world = nat_world(&load, NULL);
+	second.src = "10.0.0.2";
+	second.sport = first.sport + 1;
+	assert_int_equal(world_from_pod(world, 1, &first), REDIRECT);
+	assert_int_equal(world_from_pod(world, 2, &second), SHOT);
+	first.flags = TCP_RST;
+	assert_int_equal(world_from_pod(world, 1, &first), REDIRECT);
+	assert_int_equal(world_from_pod(world, 2, &second), REDIRECT);
+	assert_ends(world, trips[0].node, OUTSIDE);
+	back.dport = trips[0].out.sport;
+	assert_int_equal(world_from_uplink(world, &back), REDIRECT);
+	assert_ends(world, back.src, "10.0.0.2");
+	assert_int_equal(packet_port(world->frame, 1), second.sport);
+	/* It is worn now. */
+	second.sport++;
+	assert_int_equal(world_from_pod(world, 2, &second), SHOT);
+}
+
 static void other_protocols_are_not_masqueraded(void **state)
 {
 	struct world *world = nat_world(NULL, NULL);
@@ -502,6 +527,7 @@ int main(void)
 		cmocka_unit_test(port_the_node_uses_since_is_the_nodes),
 		cmocka_unit_test(full_table_drops_what_it_cannot_bring_back),
 		cmocka_unit_test(range_without_a_free_port_drops),
+		cmocka_unit_test(port_of_a_closed_connection_is_taken_over_when_none_is_free),
 		cmocka_unit_test(other_protocols_are_not_masqueraded),
 		cmocka_unit_test(excepted_destinations_see_the_pod),
 		cmocka_unit_test(stack_routed_packets_are_masqueraded_at_the_device),

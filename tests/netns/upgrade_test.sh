@@ -38,7 +38,7 @@ traffic_check "before"
 
 stop_agent n1
 start_build "$wide"
-check_equal "upgraded: values are wider" "$(sizes)" "112/112/24"
+check_equal "upgraded: values are wider" "$(sizes)" "112/112/28"
 traffic_check "upgraded" 4
 check "upgraded: connections moved over" test "$(stat_of $STAT_MIGRATED)" -ge $((4 * LONG_LIVED))
 check "upgraded: the old maps are gone in the end" wait_for 45 migrated
