@@ -204,16 +204,17 @@ TD_GLOBAL int td_nat_take_over(struct td_nat_key *key)
 
 	if (!s || !key || !span)
 		return -1;
+	s->nat_key = *key;
 	for (int i = 0; i < TD_NAT_TAKE_OVER_TRIES; i++) {
 		struct td_ct_key ct_key;
 		struct td_nat *have;
 		struct td_ct *ct;
 
-		key->local_port = td_nat_any_port(span);
-		have = bpf_map_lookup_elem(&td_nat, key);
+		s->nat_key.local_port = td_nat_any_port(span);
+		have = bpf_map_lookup_elem(&td_nat, &s->nat_key);
 		if (!have)
 			continue;
-		td_nat_connection(key, have, &ct_key);
+		td_nat_connection(&s->nat_key, have, &ct_key);
 		ct = td_ct_find_here(&ct_key);
 		if (!td_nat_is_over(s, ct) || !td_nat_lock(have))
 			continue;
@@ -221,6 +222,7 @@ TD_GLOBAL int td_nat_take_over(struct td_nat_key *key)
 			ct->expires = s->now; /* the timer tells its end */
 		have->pod = s->pkt.conn.addr[0];
 		have->pod_port = s->pkt.conn.port[0];
+		key->local_port = s->nat_key.local_port;
 		return 0;
 	}
 	return -1;

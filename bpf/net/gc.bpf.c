@@ -61,7 +61,8 @@ static int td_gc_tick(void *map, __u32 *key, struct td_gc_state *state)
 	return 0;
 }
 
-/* Starts the timer, or hands a running one to this build: run once by the loader. 0 is success. */
+/* Starts the timer, or hands a running one to this build: run once by the loader. 0 is success. The
+ * mark is the length of the queue, if it was found without the timer's state; else 0. */
 SEC("tc")
 int td_gc_start(struct __sk_buff *skb)
 {
@@ -70,6 +71,8 @@ int td_gc_start(struct __sk_buff *skb)
 
 	if (!state)
 		return 1;
+	if (skb->mark)
+		__sync_fetch_and_add(&state->queued, skb->mark);
 	bpf_timer_init(&state->timer, &td_gc_timer, CLOCK_MONOTONIC); /* -EBUSY: it is running */
 	if (bpf_timer_set_callback(&state->timer, td_gc_tick) < 0)
 		return 2;

@@ -24,6 +24,7 @@ struct pending_load {
 	uint32_t half;              /* slot_base to switch to */
 	int gc_start_fd;            /* -1: none */
 	bool migrate;               /* connections of a predecessor exist */
+	bool recount;               /* the timer's state is new: it does not know what waits */
 	struct cgroup_progs socket; /* to be attached at the switch */
 };
 

@@ -255,6 +255,7 @@ static int load_net(struct datapath *datapath, struct diag *diag)
 		r = datapath_migrate_all(&datapath->pins);
 	if (r == 0)
 		r = use_predecessors(datapath, net);
+	datapath->pending.recount = map_set_makes(&datapath->maps, "td_gc_timer");
 	if (r == 0)
 		r = choose_half(datapath);
 	load = datapath->options.load;

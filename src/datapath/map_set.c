@@ -324,6 +324,15 @@ bool map_set_makes_predecessor(const struct map_set *set)
 	return false;
 }
 
+bool map_set_makes(const struct map_set *set, const char *name)
+{
+	for (size_t i = 0; i < set->made_count; i++) {
+		if (strcmp(bpf_map__name(set->made[i]), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int drop_predecessor(const char *name, void *data)
 {
 	char base[PIN_NAME_MAX];

@@ -63,6 +63,8 @@ int map_set_settle(struct map_set *set);
 int map_set_predecessor(const struct map_set *set, const char *name);
 /* Whether loading the object at hand makes a successor of a map that keeps its predecessor. */
 bool map_set_makes_predecessor(const struct map_set *set);
+/* Whether loading the object at hand makes this map. */
+bool map_set_makes(const struct map_set *set, const char *name);
 /* Removes predecessors: all that matters has moved over. */
 int map_set_drop_predecessors(const struct pins *pins);
 bool map_set_has_predecessors(const struct pins *pins);

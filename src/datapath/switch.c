@@ -8,10 +8,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include <linux/bpf.h>
+
 #include <bpf/bpf.h>
 
 #include "abi/conntrack.h"
 #include "base/log.h"
+#include "base/util.h"
 #include "grace_period.h"
 #include "monotonic.h"
 
@@ -35,11 +38,36 @@ static void set_flag(struct td_config *config, uint32_t flag, bool on)
 	config->flags = on ? config->flags | flag : config->flags & ~flag;
 }
 
-/* Hands the timer to this build's callback, or starts it. */
-static int start_gc(int prog_fd)
+static int count_one(const void *key, const void *value, void *data)
 {
+	++*(uint32_t *)data;
+	return 0;
+}
+
+/* Every entry has its item in the queue, whose length the kernel does not tell. */
+static uint32_t count_queued(const struct datapath *datapath)
+{
+	static const char *const visited[] = { "td_ct", "td_nat" };
+	uint32_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(visited); i++) {
+		_cleanup_close_ int prev = map_set_predecessor(&datapath->maps, visited[i]);
+
+		map_io_for_each(map_set_fd(&datapath->maps, visited[i]), count_one, &count);
+		if (prev >= 0)
+			map_io_for_each(prev, count_one, &count);
+	}
+	return count;
+}
+
+/* Hands the timer to this build's callback, or starts it. */
+static int start_gc(const struct datapath *datapath, int prog_fd)
+{
+	struct __sk_buff context = { .mark = datapath->pending.recount ? count_queued(datapath)
+								       : 0 };
 	char packet[64] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet),
+		    .ctx_in = &context, .ctx_size_in = sizeof(context));
 
 	if (bpf_prog_test_run_opts(prog_fd, &opts) < 0)
 		return -errno;
@@ -66,12 +94,13 @@ int datapath_switch(struct datapath *datapath, struct diag *diag)
 		return r;
 	datapath->switched = monotonic_ms();
 	datapath->half_in_use = other;
-	r = start_gc(pending->gc_start_fd);
+	r = start_gc(datapath, pending->gc_start_fd);
 	if (r < 0) {
 		diag_set(diag, NULL, 0, "cannot start the timer that expires connections: %s",
 			 strerror(-r));
 		return r;
 	}
+	pending->recount = false;
 	r = datapath_migrate(datapath);
 	if (r == 0)
 		r = map_set_settle(&datapath->maps);

@@ -96,6 +96,7 @@ traffic_start() {
 	bash -c 'echo $$ >"$1/cgroup.procs" && exec "$2" "$3"' - "$CG/n1" "$TD_BUILD/tests/netns/traffic" \
 		"$W/traffic.rows" >"$W/traffic.out" 2>"$W/traffic.log" &
 	TRAFFIC=$!
+	NOW=()
 	wait_for 10 all_kept || bail "the traffic did not start: $(tail -n 3 "$W/traffic.out" "$W/traffic.log")"
 	wait_for 10 denials_seen
 	traffic_now

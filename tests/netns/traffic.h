@@ -39,7 +39,7 @@ enum traffic_count {
 	COUNT_DENIED,   /* attempts that heard nothing */
 	COUNT_KEPT,     /* kept connections that are open now */
 	COUNT_RETRANS,  /* segments sent again, by kept and by finished connections: no fault */
-	COUNT_STALLS,   /* this process did not run for more than 0.5 s */
+	COUNT_STALLS,   /* this process did not run for more than 0.2 s */
 	COUNT_RESET,    /* faults from here on */
 	COUNT_REFUSED,
 	COUNT_TIMEOUT,
