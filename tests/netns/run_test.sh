@@ -43,6 +43,7 @@ check_equal "no cgroup either" "$(cgroups)" 0
 
 # --- signals
 in_background() { # COMMAND...: LAUNCHER is the pid of `tendril run` itself
+	: >"$W/bg.out" # what an earlier one printed is not this one's "ready"
 	nsenter --net="$W/ns/n1" "$TD_BUILD/tendril" --run-dir "$W/n1/run" run --name default/w -- "$@" >"$W/bg.out" 2>&1 &
 	LAUNCHER=$!
 	wait_for 10 grep -q ready "$W/bg.out" || not_ok "it did not start: $(cat "$W/bg.out")"
