@@ -144,7 +144,7 @@ traffic_check() {
 	[ -z "$faults" ] || grep '^fault' "$W/traffic.out" | tail -n 8
 	least="echoed=$((4 * LONG_LIVED)) opened=$((4 * NEW)) answered=100 denied=30"
 	for key in $least; do
-		[ $((NOW[${key%=*}] - BEFORE[${key%=*}])) -ge $((${key#*=} * elapsed / 4000)) ] ||
+		[ $((NOW[${key%=*}] - BEFORE[${key%=*}])) -ge $((${key#*=} * elapsed / 16000)) ] ||
 			not_ok "$when: only $((NOW[${key%=*}] - BEFORE[${key%=*}])) ${key%=*} in $elapsed ms"
 	done
 	note "$when: $elapsed ms, opened $((NOW[opened] - BEFORE[opened])), echoed $((NOW[echoed] - BEFORE[echoed]))," \

@@ -27,7 +27,7 @@ absence_world --ct.tcp_syn=10 --ct.tcp_closing=$TIME_WAIT --ct.tcp_time_wait=$TI
 	--ct.udp=5 --ct.udp_stream=10
 inventory_keep
 traffic_start
-traffic_check "with the agent" 20
+traffic_check "with the agent" 8
 before=$(used td_ct)
 
 kill9_agent n1
@@ -60,7 +60,7 @@ check_not "without a pin or an agent it stops" visits_go_on
 traffic_check "without the timer"
 start_again
 check "a start makes it run again" visits_go_on
-traffic_check "with the agent again" 12
+traffic_check "with the agent again" 5
 check "it visits all of them" test "$(queued)" -ge $((4 * LONG_LIVED))
 inventory_check "after the absence"
 nothing_full "after the absence"
