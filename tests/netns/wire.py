@@ -196,7 +196,7 @@ def sendto(address, port, mapped=''):
 
 def simultaneous(address, port, own):
     """One side of a simultaneous open: connects from a port to the other's until it works."""
-    end = time.monotonic() + TIMEOUT * 3
+    end = time.monotonic() + TIMEOUT * 15  # the two SYNs must cross: that takes some tries
     while time.monotonic() < end:
         sock = socket.socket(family(address), socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
