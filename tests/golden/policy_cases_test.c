@@ -352,8 +352,10 @@ int main(int argc, char **argv)
 	if (!directory)
 		directory = argc > 1 ? argv[1] : ".";
 	there = open_case_file("cnp/cluster.json");
-	if (!there)
+	if (!there) {
+		printf("no larger collection of cases in %s (TENDRIL_TEST_CASES)\n", directory);
 		return SKIPPED;
+	}
 	fclose(there);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
