@@ -354,6 +354,17 @@ static int check_tag(struct document_reader *reader, struct fy_token *token, boo
 			(int)MIN(length, 60ul), tag ? tag : "");
 }
 
+/* libfyaml (0.7.12, 0.8) takes the end of the text for a zero byte of an empty block scalar there.
+ * No such byte can be written in a block scalar: only quotes have escapes. */
+static size_t scalar_length(struct fy_token *token, const struct yaml_node *node)
+{
+	enum fy_scalar_style style = fy_token_scalar_style(token);
+
+	if (style != FYSS_LITERAL && style != FYSS_FOLDED)
+		return node->length;
+	return strnlen(node->text, node->length);
+}
+
 static int on_scalar(struct document_reader *reader, struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
@@ -368,6 +379,7 @@ static int on_scalar(struct document_reader *reader, struct fy_event *event)
 	r = copy_token(reader, token, &node->text, &node->length);
 	if (r < 0)
 		return r;
+	node->length = scalar_length(token, node);
 	r = check_tag(reader, event->scalar.tag, true, &string);
 	if (r < 0)
 		return r;

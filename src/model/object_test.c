@@ -551,6 +551,22 @@ static void a_byte_order_mark_and_windows_lines_are_text(void **state)
 	assert_string_equal(list->items[0]->name, "a");
 }
 
+static void an_empty_block_at_the_end_is_no_zero_byte(void **state)
+{
+	static const char *const tails[] = { "|\n", ">2\n", "|+\n", ">2-\n   \n", ">" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(tails); i++) {
+		_cleanup_(object_list_freep) struct object_list *list = NULL;
+		char text[128];
+
+		snprintf(text, sizeof(text),
+			 "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n    k: %s",
+			 tails[i]);
+		list = must_parse(text);
+		assert_string_equal(labels_get(list->items[0]->labels, NULL, "k"), "");
+	}
+}
+
 static void a_message_has_no_bytes_that_a_terminal_obeys(void **state)
 {
 	struct object_list *list = NULL;
@@ -604,6 +620,7 @@ int main(void)
 		cmocka_unit_test(what_comes_by_the_api_has_no_file),
 		cmocka_unit_test(objects_without_a_namespace_are_in_default),
 		cmocka_unit_test(a_byte_order_mark_and_windows_lines_are_text),
+		cmocka_unit_test(an_empty_block_at_the_end_is_no_zero_byte),
 		cmocka_unit_test(a_message_has_no_bytes_that_a_terminal_obeys),
 		cmocka_unit_test(kinds_have_the_names_people_type),
 	};
