@@ -153,20 +153,21 @@ TD_GLOBAL int td_nat_is_nodes(struct __sk_buff *skb, const struct td_nat_key *ke
 	return ret;
 }
 
-/* The key of the connection a mapping was made for. */
+/* The key of the connection a mapping was made for, ordered as td_tuple_key() does. The two ends are
+ * never the same address. */
 static __always_inline void td_nat_connection(const struct td_nat_key *key,
 					      const struct td_nat *nat, struct td_ct_key *ret)
 {
-	struct td_tuple tuple;
-	__u32 high;
+	bool high = td_addr_is_lower(&key->remote, &nat->pod);
 
-	tuple.addr[0] = nat->pod;
-	tuple.addr[1] = key->remote;
-	tuple.port[0] = nat->pod_port;
-	tuple.port[1] = key->remote_port;
-	tuple.protocol = key->protocol;
-	tuple.kind = TD_KEY_PORTS;
-	td_tuple_key(&tuple, ret, &high);
+	ret->addr[0] = high ? key->remote : nat->pod;
+	ret->addr[1] = high ? nat->pod : key->remote;
+	ret->port[0] = high ? key->remote_port : nat->pod_port;
+	ret->port[1] = high ? nat->pod_port : key->remote_port;
+	ret->protocol = key->protocol;
+	ret->kind = TD_KEY_PORTS;
+	ret->pad[0] = 0;
+	ret->pad[1] = 0;
 }
 
 static __always_inline bool td_nat_is_worn(const struct td_nat_key *key, const struct td_ct *ct,
@@ -186,61 +187,58 @@ static __always_inline bool td_nat_lock(struct td_nat *nat)
  * mapping yet is about to. */
 static __always_inline bool td_nat_is_over(const struct td_slow *s, const struct td_ct *ct)
 {
-	if (!ct) /* it may not have moved over yet */
-		return !(s->config_flags & TD_CONFIG_CT_PREV);
-	return td_tick_reached(s->now, ct->expires) || ct->state == TD_CT_TIME_WAIT ||
+	return !ct || td_tick_reached(s->now, ct->expires) || ct->state == TD_CT_TIME_WAIT ||
 	       ct->state == TD_CT_RESET;
 }
+
+/* How a connection came to its mapping. Negative: there is none to be had. */
+enum td_nat_taken {
+	TD_NAT_SAME,  /* the same mapping was there */
+	TD_NAT_FRESH, /* entered, not queued */
+	TD_NAT_OVER,  /* taken over: queued, and locked */
+	TD_NAT_NONE_FREE,
+};
 
 /* Ports tried when none is free. */
 #define TD_NAT_TAKE_OVER_TRIES 8
 
-/* Gives the port of a connection that is over to this one, as the kernel's masquerading does. 0: *key
- * is its mapping, locked until it is claimed; it is queued already. Negative: none was found. */
-TD_GLOBAL int td_nat_take_over(struct td_nat_key *key)
+/* Gives the port of a connection that is over to this one, as the kernel's masquerading does:
+ * TD_NAT_OVER, and s->nat_key is its mapping, locked until it is claimed. */
+TD_GLOBAL int td_nat_take_over(void)
 {
 	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
 	struct td_slow *s = td_slow_get();
 
-	if (!s || !key || !span)
+	if (!s || !span)
 		return -1;
-	s->nat_key = *key;
 	for (int i = 0; i < TD_NAT_TAKE_OVER_TRIES; i++) {
-		struct td_ct_key ct_key;
 		struct td_nat *have;
 		struct td_ct *ct;
 
 		s->nat_key.local_port = td_nat_any_port(span);
-		have = bpf_map_lookup_elem(&td_nat, &s->nat_key);
+		have = td_nat_find(&s->nat_key, s->config_flags);
 		if (!have)
 			continue;
-		td_nat_connection(&s->nat_key, have, &ct_key);
-		ct = td_ct_find_here(&ct_key);
+		td_nat_connection(&s->nat_key, have, &s->nat_ct);
+		/* Of a build before too: else nothing was to be had while its connections move. */
+		ct = td_ct_find(&s->nat_ct, s->config_flags);
 		if (!td_nat_is_over(s, ct) || !td_nat_lock(have))
 			continue;
 		if (ct)
 			ct->expires = s->now; /* the timer tells its end */
 		have->pod = s->pkt.conn.addr[0];
 		have->pod_port = s->pkt.conn.port[0];
-		key->local_port = s->nat_key.local_port;
-		return 0;
+		return TD_NAT_OVER;
 	}
 	return -1;
 }
 
-enum td_nat_taken {
-	TD_NAT_SAME,  /* the same mapping was there */
-	TD_NAT_FRESH, /* entered, not queued */
-	TD_NAT_OVER,  /* taken over: queued, and locked */
-};
-
-/* Finds an outside port for the connection and enters it into td_nat: td_nat_taken, or negative:
- * there is none to be had. */
-static __always_inline int td_nat_take_port(struct __sk_buff *skb, const struct td_slow *s,
-					    struct td_nat_key *key)
+/* Finds an outside port for the connection of s->nat_key and enters it into td_nat. */
+static __always_inline int td_nat_take_port(struct __sk_buff *skb, struct td_slow *s)
 {
 	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
 	struct td_nat want = { .pod = s->pkt.conn.addr[0], .pod_port = s->pkt.conn.port[0] };
+	struct td_nat_key *key = &s->nat_key;
 
 	key->local_port = td_nat_first_port(want.pod_port, key->protocol, span);
 	for (int i = 0; i <= TD_NAT_TRIES; i++) {
@@ -258,28 +256,43 @@ static __always_inline int td_nat_take_port(struct __sk_buff *skb, const struct 
 			return -1;
 		key->local_port = td_nat_any_port(span);
 	}
-	return td_nat_take_over(key) < 0 ? -1 : TD_NAT_OVER;
+	return TD_NAT_NONE_FREE;
 }
 
-/* Writes the mapping into the connection, then queues it for the timer, in this order: the timer
- * removes mappings no connection claims. */
-static __always_inline int td_nat_claim(struct td_slow *s, const struct td_nat_key *key, int taken)
+/* A mapping to `node`'s address for the connection: s->nat_key, and how it came to it. */
+TD_GLOBAL int td_nat_choose(struct __sk_buff *skb, const struct td_addr *node)
 {
-	struct td_gc_item item = { .kind = TD_GC_NAT };
+	struct td_slow *s = td_slow_get();
+
+	if (!s || !node)
+		return -1;
+	__builtin_memset(&s->nat_key, 0, sizeof(s->nat_key));
+	s->nat_key.remote = s->pkt.conn.addr[1];
+	s->nat_key.local = *node;
+	s->nat_key.remote_port = s->pkt.conn.port[1];
+	s->nat_key.protocol = s->pkt.conn.protocol;
+	return td_nat_take_port(skb, s);
+}
+
+/* Writes s->nat_key into the connection, then queues it for the timer, in this order: the timer
+ * removes mappings no connection claims. */
+static __always_inline int td_nat_claim(struct td_slow *s, int taken)
+{
 	struct td_ct *ct = td_ct_find_here(&s->key);
 
 	if (!ct)
 		return -1;
-	ct->nat_addr = key->local;
-	ct->nat_port = key->local_port;
+	ct->nat_addr = s->nat_key.local;
+	ct->nat_port = s->nat_key.local_port;
 	ct->flags |= TD_CT_NAT;
-	item.nat = *key;
-	if (taken == TD_NAT_FRESH && td_gc_push(&item) < 0) {
+	s->nat_item.nat = s->nat_key;
+	s->nat_item.kind = TD_GC_NAT;
+	if (taken == TD_NAT_FRESH && td_gc_push(&s->nat_item) < 0) {
 		ct->flags &= ~TD_CT_NAT;
 		return -1;
 	}
-	s->ct.nat_addr = key->local;
-	s->ct.nat_port = key->local_port;
+	s->ct.nat_addr = s->nat_key.local;
+	s->ct.nat_port = s->nat_key.local_port;
 	s->ct.flags |= TD_CT_NAT;
 	return 0;
 }
@@ -292,35 +305,41 @@ static __always_inline void td_nat_unlock(const struct td_nat_key *key)
 		nat->busy = 0;
 }
 
-/* Gives the connection an outside address and port. A drop reason, or 0. */
-TD_GLOBAL int td_nat_allocate(struct __sk_buff *skb, const struct td_addr *node)
+/* Makes the chosen mapping the connection's. A drop reason, or 0. */
+TD_GLOBAL int td_nat_settle(struct __sk_buff *skb, int taken)
 {
 	struct td_slow *s = td_slow_get();
-	struct td_nat_key key = {};
 	bool claimed;
-	int taken;
 
-	if (!s || !node)
+	if (!s)
 		return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
-	if (!td_nat_is_supported(&s->pkt))
-		return TD_DROP_UNSUPPORTED_PROTOCOL_FOR_NAT_MASQUERADE;
-	key.remote = s->pkt.conn.addr[1];
-	key.local = *node;
-	key.remote_port = s->pkt.conn.port[1];
-	key.protocol = s->pkt.conn.protocol;
-	taken = td_nat_take_port(skb, s, &key);
-	if (taken == TD_NAT_OVER && td_nat_is_nodes(skb, &key, 1))
+	if (taken == TD_NAT_OVER && td_nat_is_nodes(skb, &s->nat_key, 1))
 		claimed = false; /* since then */
 	else
-		claimed = taken >= 0 && td_nat_claim(s, &key, taken) == 0;
+		claimed = taken >= 0 && td_nat_claim(s, taken) == 0;
 	if (taken == TD_NAT_OVER)
-		td_nat_unlock(&key);
+		td_nat_unlock(&s->nat_key);
 	if (claimed)
 		return TD_GO;
 	if (taken == TD_NAT_FRESH)
-		bpf_map_delete_elem(&td_nat, &key);
+		bpf_map_delete_elem(&td_nat, &s->nat_key);
 	td_count(TD_STAT_NAT_FULL);
 	return TD_DROP_NO_MAPPING_FOR_NAT_MASQUERADE;
+}
+
+/* Gives the connection an outside address and port. A drop reason, or 0. One after the other and not
+ * one within the other: the stack of all functions under way counts together. */
+static __always_inline int td_nat_allocate(struct __sk_buff *skb, const struct td_slow *s,
+					   const struct td_addr *node)
+{
+	int taken;
+
+	if (!td_nat_is_supported(&s->pkt))
+		return TD_DROP_UNSUPPORTED_PROTOCOL_FOR_NAT_MASQUERADE;
+	taken = td_nat_choose(skb, node);
+	if (taken == TD_NAT_NONE_FREE)
+		taken = td_nat_take_over();
+	return td_nat_settle(skb, taken);
 }
 
 static __always_inline __u32 td_address_offset(__u8 version, __u32 whose)
@@ -459,7 +478,7 @@ TD_GLOBAL int td_masquerade(struct __sk_buff *skb, const struct td_device *devic
 		if (s->reply || s->pkt.related || (s->ct.flags & TD_CT_SEEN_REPLY) ||
 		    td_addr_is_zero(node) || !td_is_masqueraded(&s->pkt.addr[1]))
 			return TD_GO;
-		reason = td_nat_allocate(skb, node);
+		reason = td_nat_allocate(skb, s, node);
 		if (reason)
 			return reason;
 	}

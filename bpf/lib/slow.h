@@ -26,7 +26,9 @@ struct td_slow {
 	struct td_verdict verdict;
 	struct td_rewrite rewrite;
 	struct td_nat_key nat_key; /* a mapping that is tried */
-	__u8 trace;                /* td_trace_reason to report with; 0: nothing to tell */
+	struct td_ct_key nat_ct;   /* the connection it was made for */
+	struct td_gc_item nat_item;
+	__u8 trace; /* td_trace_reason to report with; 0: nothing to tell */
 	__u8 pad[3];
 	__u32 high;       /* the packet's sender is addr[1] of key */
 	__u32 reply;      /* the packet travels from responder to initiator */

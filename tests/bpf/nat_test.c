@@ -345,6 +345,41 @@ static void port_of_a_closed_connection_is_taken_over_when_none_is_free(void **s
 	assert_int_equal(world_from_pod(world, 2, &second), SHOT);
 }
 
+/* The only entry of `map` becomes one of a previous build with the same layout. */
+static void make_previous(const struct world *world, const char *map, const char *previous)
+{
+	struct td_ct_key key;
+	struct td_ct ct;
+
+	assert_int_equal(bpf_map_get_next_key(world_map(world, map), NULL, &key), 0);
+	assert_int_equal(bpf_map_lookup_elem(world_map(world, map), &key, &ct), 0);
+	assert_int_equal(bpf_map_update_elem(world_map(world, previous), &key, &ct, BPF_ANY), 0);
+	assert_int_equal(bpf_map_delete_elem(world_map(world, map), &key), 0);
+}
+
+static void port_of_a_connection_that_has_not_moved_over_is_taken_over(void **state)
+{
+	const struct world_sizes sizes = { .prev = { sizeof(struct td_ct),
+						     sizeof(struct td_nat) } };
+	struct td_load_config load = world_load_config();
+	struct packet first = trips[0].out, second = trips[0].out;
+
+	load.nat_port_min = load.nat_port_max = first.sport;
+	second.src = "10.0.0.2";
+	for (int over = 0; over < 2; over++) {
+		struct world *world = nat_world(&load, &sizes);
+
+		first.flags = TCP_SYN;
+		assert_int_equal(world_from_pod(world, 1, &first), REDIRECT);
+		first.flags = TCP_RST;
+		if (over)
+			assert_int_equal(world_from_pod(world, 1, &first), REDIRECT);
+		make_previous(world, "td_ct_new", "td_ct_new_prev");
+		world_config(world, TD_CONFIG_CT_PREV, 0);
+		assert_int_equal(world_from_pod(world, 2, &second), over ? REDIRECT : SHOT);
+	}
+}
+
 static void other_protocols_are_not_masqueraded(void **state)
 {
 	struct world *world = nat_world(NULL, NULL);
@@ -528,6 +563,7 @@ int main(void)
 		cmocka_unit_test(full_table_drops_what_it_cannot_bring_back),
 		cmocka_unit_test(range_without_a_free_port_drops),
 		cmocka_unit_test(port_of_a_closed_connection_is_taken_over_when_none_is_free),
+		cmocka_unit_test(port_of_a_connection_that_has_not_moved_over_is_taken_over),
 		cmocka_unit_test(other_protocols_are_not_masqueraded),
 		cmocka_unit_test(excepted_destinations_see_the_pod),
 		cmocka_unit_test(stack_routed_packets_are_masqueraded_at_the_device),
