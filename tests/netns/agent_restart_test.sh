@@ -49,6 +49,12 @@ enforced() { # WHEN
 }
 
 enforced "with the agent"
+mkdir -p "$W/other"/{run,state,objects}
+check_not "a second agent in the namespace does not start, whatever directories it has" \
+	on n1 timeout 10 "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$W/n1/tendril.yaml" --run_dir="$W/other/run" \
+	--state_dir="$W/other/state" --objects_dir="$W/other/objects" --bpf_dir="$W/n1/bpf/other" 2>"$W/second.log"
+check_match "saying why" "$(cat "$W/second.log")" 'another tendrild \(process [0-9]+\)'
+enforced "after a second agent's attempt"
 kill9_agent n1
 enforced "killed"
 start_agent n1

@@ -15,6 +15,8 @@
 #include "admin.h"
 #include "base/fsutil.h"
 #include "base/log.h"
+#include "base/util.h"
+#include "node_lock.h"
 #include "node_watch.h"
 #include "publish.h"
 #include "sources.h"
@@ -59,6 +61,16 @@ static int lock_run_dir(struct agent *agent, struct diag *diag)
 	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0)
 		return fail(diag, -errno, path, "cannot be written");
 	agent->lock_fd = take_fd(fd);
+	return 0;
+}
+
+static int lock_node(struct agent *agent, struct diag *diag)
+{
+	agent->node_lock_fd = node_lock(diag);
+	if (agent->node_lock_fd != -EPERM)
+		return MIN(agent->node_lock_fd, 0);
+	log_warn("agent", "a process that is not root's holds the name of the lock; a second agent "
+			  "in this network namespace would not be noticed");
 	return 0;
 }
 
@@ -221,6 +233,8 @@ static int start(struct agent *agent, struct diag *diag)
 	int r = lock_run_dir(agent, diag);
 
 	if (r == 0)
+		r = lock_node(agent, diag);
+	if (r == 0)
 		r = new_publish_timer(agent);
 	if (r == 0)
 		r = make_tables(agent, diag);
@@ -247,9 +261,11 @@ int agent_start(uv_loop_t *loop, struct settings *settings, struct agent *agent,
 {
 	int r;
 
-	*agent = (struct agent){
-		.loop = loop, .settings = *settings, .lock_fd = -1, .since = time(NULL)
-	};
+	*agent = (struct agent){ .loop = loop,
+				 .settings = *settings,
+				 .lock_fd = -1,
+				 .node_lock_fd = -1,
+				 .since = time(NULL) };
 	*settings = (struct settings){};
 	r = start(agent, diag);
 	if (r < 0) {
@@ -283,6 +299,7 @@ void agent_stop(struct agent *agent)
 	store_free(agent->store);
 	problems_free(&agent->problems);
 	settings_clear(&agent->settings);
+	closep(&agent->node_lock_fd);
 	closep(&agent->lock_fd);
 	uv_run(agent->loop, UV_RUN_DEFAULT); /* the handles just closed */
 }

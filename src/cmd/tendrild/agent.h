@@ -3,9 +3,9 @@
  *
  * In: struct settings    Out: a running agent    Owns: all rooms' state    Thread: main loop only
  *
- * Up: lock of the run directory, objects, endpoint records, identities, addresses, the data path,
- * everything made equal, and only then the sockets, so that whoever gets an answer finds a node that
- * enforces. Down: sockets and memory; what is pinned stays and goes on. */
+ * Up: locks of the run directory and the network namespace, objects, endpoint records, identities,
+ * addresses, the data path, everything made equal, and only then the sockets, so that whoever gets an
+ * answer finds a node that enforces. Down: sockets and memory; what is pinned stays and goes on. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,7 +34,7 @@ struct agent {
 	uv_loop_t *loop;
 	struct settings settings;
 	time_t since;
-	int lock_fd;
+	int lock_fd, node_lock_fd;
 	struct problems problems;
 
 	struct store *store;
