@@ -109,21 +109,15 @@ void api_objects_free(struct api_objects *objects)
 	free(objects);
 }
 
-static int load_file(struct api_objects *objects, const char *name, struct object **ret,
-		     struct diag *diag)
+/* The one object that a file of this name may hold. */
+static int load_text(const char *name, const char *shown, const char *text, size_t length,
+		     struct object **ret, struct diag *diag)
 {
 	_cleanup_(object_list_freep) struct object_list *list = NULL;
-	_cleanup_free_ char *text = NULL;
-	char shown[PATH_MAX], want[NAME_MAX + 1];
 	struct object_parse_options options = { .file = shown, .from_api = true };
-	size_t length;
-	int r;
+	char want[NAME_MAX + 1];
+	int r = object_parse(text, length, &options, &list, diag);
 
-	snprintf(shown, sizeof(shown), "%s/%s", objects->dir, name);
-	r = text_file_read(objects->dir_fd, name, shown, &text, &length, NULL, diag);
-	if (r < 0)
-		return r;
-	r = object_parse(text, length, &options, &list, diag);
 	if (r < 0)
 		return r;
 	if (list->count != 1)
@@ -137,8 +131,11 @@ static int load_file(struct api_objects *objects, const char *name, struct objec
 }
 
 struct loading {
+	struct api_objects *objects;
 	struct store_change *changes;
 	size_t count, capacity;
+	void (*broken)(const char *file, const struct diag *diag, void *data);
+	void *data;
 };
 
 static void loading_clear(struct loading *loading)
@@ -172,37 +169,94 @@ static bool is_object_file(const char *name)
 	return name[0] != '.' && length > 5 && !strcmp(name + length - 5, ".yaml");
 }
 
+/* Puts the object of a text into the list, or tells why not: then the others go on. */
+static int loading_take(struct loading *loading, const char *name, const char *shown,
+			const char *text, size_t length)
+{
+	_cleanup_(object_unrefp) struct object *object = NULL;
+	struct diag diag = { 0 };
+	int r = load_text(name, shown, text, length, &object, &diag);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		if (loading->broken)
+			loading->broken(name, &diag, loading->data);
+		return 0;
+	}
+	r = loading_add(loading, object);
+	if (r == 0)
+		take_ptr(object);
+	return r;
+}
+
+static int load_file(struct loading *loading, const char *name)
+{
+	struct api_objects *objects = loading->objects;
+	_cleanup_free_ char *text = NULL;
+	struct diag diag = { 0 };
+	char shown[PATH_MAX];
+	size_t length;
+	int r;
+
+	snprintf(shown, sizeof(shown), "%s/%s", objects->dir, name);
+	r = text_file_read(objects->dir_fd, name, shown, &text, &length, NULL, &diag);
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0)
+		return loading_take(loading, name, shown, text, length);
+	if (loading->broken)
+		loading->broken(name, &diag, loading->data);
+	return 0;
+}
+
+static void loading_drop(struct loading *loading, const char *name)
+{
+	char have[NAME_MAX + 1];
+
+	for (size_t i = 0; i < loading->count; i++) {
+		change_file_name(&loading->changes[i], have);
+		if (strcmp(have, name) != 0)
+			continue;
+		object_unref(loading->changes[i].object);
+		loading->changes[i] = loading->changes[--loading->count];
+		return;
+	}
+}
+
+/* What was committed and did not get into its own file. */
+static int load_pending(const char *name, const char *text, size_t length, void *data)
+{
+	_cleanup_free_ char *copy = text ? strndup(text, length) : NULL;
+	struct loading *loading = data;
+	char shown[PATH_MAX];
+
+	if (text && !copy)
+		return -ENOMEM;
+	loading_drop(loading, name);
+	snprintf(shown, sizeof(shown), "%s/%s", loading->objects->dir, name);
+	return text ? loading_take(loading, name, shown, copy, length) : 0;
+}
+
 int api_objects_load(struct api_objects *objects,
 		     void (*broken)(const char *file, const struct diag *diag, void *data),
 		     void *data, struct diag *diag)
 {
-	_cleanup_(loading_clear) struct loading loading = { 0 };
+	_cleanup_(loading_clear) struct loading loading = { .objects = objects,
+							    .broken = broken,
+							    .data = data };
 	_cleanup_(closedirp) DIR *dir = list_dir(objects->dir_fd);
 	struct dirent *entry;
+	int r = 0;
 
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
-		_cleanup_(object_unrefp) struct object *object = NULL;
-		struct diag found = { 0 };
-		int r;
-
-		if (!is_object_file(entry->d_name))
-			continue;
-		r = load_file(objects, entry->d_name, &object, &found);
-		if (r == -ENOMEM)
-			return r;
-		if (r < 0) {
-			if (broken)
-				broken(entry->d_name, &found, data);
-			continue;
-		}
-		r = loading_add(&loading, object);
-		if (r < 0)
-			return r;
-		take_ptr(object);
-	}
-	return store_commit(objects->store, loading.changes, loading.count, diag);
+	while (r == 0 && (entry = readdir(dir)))
+		if (is_object_file(entry->d_name))
+			r = load_file(&loading, entry->d_name);
+	if (r == 0)
+		r = batches_for_each_pending(objects->batches, load_pending, &loading);
+	return r < 0 ? r : store_commit(objects->store, loading.changes, loading.count, diag);
 }
 
 static int disk_error(struct api_objects *objects, int error, const char *consequence,
@@ -259,4 +313,9 @@ int api_objects_commit(struct api_objects *objects, const struct store_change *c
 int api_objects_settle(struct api_objects *objects)
 {
 	return batches_settle(objects->batches);
+}
+
+int api_objects_error(const struct api_objects *objects)
+{
+	return batches_error(objects->batches);
 }

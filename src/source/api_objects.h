@@ -19,7 +19,7 @@
 
 struct api_objects;
 /* Makes the directory (mode 0700; its parent must exist) if it is not there, removes what an
- * interrupted write left, and finishes what was committed. -errno. */
+ * interrupted write left, and finishes what was committed, as far as the disk takes it. -errno. */
 int api_objects_open(const char *dir, struct store *store, struct api_objects **ret);
 void api_objects_free(struct api_objects *objects);
 DEFINE_FREEP(api_objects);
@@ -40,3 +40,6 @@ int api_objects_commit(struct api_objects *objects, const struct store_change *c
 
 /* Waits until every object's own file is as committed. -errno of the disk. */
 int api_objects_settle(struct api_objects *objects);
+/* Why the last objects committed are not in files of their own, -errno of the disk; 0: they are, or will
+ * be. They are safe where they are, and api_objects_load() finds them. */
+int api_objects_error(const struct api_objects *objects);

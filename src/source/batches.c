@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/util.h"
+
 #define NEW_NAME      ".new-batch"
 #define BATCH_PREFIX  ".batch-"
 #define BATCH_FORMAT  ".batch-%016llx"
@@ -33,7 +35,7 @@ struct batches {
 	pthread_cond_t idle;
 	/* Under the lock: */
 	bool running, stop, again;
-	int settle_error;
+	int settle_error; /* of the last batch that was tried */
 };
 
 /* ---- reading a batch */
@@ -161,6 +163,15 @@ static int write_beside(int dir_fd, const struct change *change, size_t index)
 	return fd < 0 ? -errno : write_all(fd, change->text, change->length);
 }
 
+static int remove_beside(int dir_fd, const struct change *change, size_t index)
+{
+	char name[40];
+
+	settle_name(index, name);
+	unlinkat(dir_fd, name, 0);
+	return 0;
+}
+
 static int move_into_place(int dir_fd, const struct change *change, size_t index)
 {
 	char name[40];
@@ -212,6 +223,8 @@ static int settle_one(int dir_fd, unsigned long long number)
 		r = -errno;
 	if (r == 0)
 		r = for_each_change(dir_fd, &contents, move_into_place);
+	if (r < 0) /* a full disk is not to be filled by us */
+		for_each_change(dir_fd, &contents, remove_beside);
 	if (r == 0 && fsync(dir_fd) < 0)
 		r = -errno;
 	/* That it is gone may be lost with the power: then the same files are written again. */
@@ -236,8 +249,8 @@ static DIR *list_dir(int dir_fd)
 	return dir;
 }
 
-/* The lowest number there is; 0: none. */
-static int find_first(int dir_fd, unsigned long long *ret)
+/* The lowest number above `after`; 0: none. */
+static int find_next(int dir_fd, unsigned long long after, unsigned long long *ret)
 {
 	_cleanup_(closedirp) DIR *dir = list_dir(dir_fd);
 	unsigned long long first = 0, number;
@@ -250,7 +263,7 @@ static int find_first(int dir_fd, unsigned long long *ret)
 		if (strncmp(entry->d_name, BATCH_PREFIX, strlen(BATCH_PREFIX)) != 0)
 			continue;
 		number = strtoull(entry->d_name + strlen(BATCH_PREFIX), &end, 16);
-		if (*end == '\0' && number && (!first || number < first))
+		if (*end == '\0' && number > after && (!first || number < first))
 			first = number;
 	}
 	*ret = first;
@@ -261,7 +274,7 @@ static int find_first(int dir_fd, unsigned long long *ret)
 static int settle_first(int dir_fd)
 {
 	unsigned long long number = 0;
-	int r = find_first(dir_fd, &number);
+	int r = find_next(dir_fd, 0, &number);
 
 	if (r == 0 && number)
 		r = settle_one(dir_fd, number);
@@ -275,8 +288,7 @@ static bool goes_on(struct batches *batches, int result)
 	bool more;
 
 	pthread_mutex_lock(&batches->lock);
-	if (result < 0)
-		batches->settle_error = result;
+	batches->settle_error = MIN(result, 0);
 	more = !batches->stop && (result > 0 || (result == 0 && batches->again));
 	batches->again = false;
 	if (!more) {
@@ -304,10 +316,7 @@ static int wake(struct batches *batches)
 	pthread_mutex_lock(&batches->lock);
 	running = batches->running;
 	batches->again = true;
-	if (!running) {
-		batches->running = true;
-		batches->settle_error = 0;
-	}
+	batches->running = true;
 	pthread_mutex_unlock(&batches->lock);
 	if (running)
 		return 0;
@@ -320,6 +329,16 @@ static int wake(struct batches *batches)
 		batches->settle_error = -r;
 	}
 	return -r;
+}
+
+int batches_error(struct batches *batches)
+{
+	int r;
+
+	pthread_mutex_lock(&batches->lock);
+	r = batches->settle_error;
+	pthread_mutex_unlock(&batches->lock);
+	return r;
 }
 
 int batches_settle(struct batches *batches)
@@ -351,6 +370,17 @@ static int remove_leftovers(int dir_fd)
 	return 0;
 }
 
+static int find_last(int dir_fd, unsigned long long *ret)
+{
+	unsigned long long number = 0;
+	int r;
+
+	*ret = 0;
+	while ((r = find_next(dir_fd, number, &number)) == 0 && number)
+		*ret = number;
+	return r;
+}
+
 int batches_new(int dir_fd, struct batches **ret)
 {
 	_cleanup_(batches_freep) struct batches *batches = calloc(1, sizeof(*batches));
@@ -359,7 +389,6 @@ int batches_new(int dir_fd, struct batches **ret)
 	if (!batches)
 		return -ENOMEM;
 	batches->dir_fd = dir_fd;
-	batches->next = 1;
 	pthread_mutex_init(&batches->lock, NULL);
 	pthread_cond_init(&batches->idle, NULL);
 	r = remove_leftovers(dir_fd);
@@ -367,10 +396,55 @@ int batches_new(int dir_fd, struct batches **ret)
 		return r;
 	while ((r = settle_first(dir_fd)) > 0)
 		;
+	batches->settle_error = r;
+	r = find_last(dir_fd, &batches->next);
 	if (r < 0)
 		return r;
+	batches->next++;
 	*ret = take_ptr(batches);
 	return 0;
+}
+
+static int visit_batch(int dir_fd, unsigned long long number,
+		       int (*fn)(const char *name, const char *text, size_t length, void *data),
+		       void *data)
+{
+	_cleanup_(contents_clear) struct contents contents = { 0 };
+	struct reader reader;
+	struct change change;
+	char name[40];
+	int r;
+
+	snprintf(name, sizeof(name), BATCH_FORMAT, number);
+	r = map_batch(dir_fd, name, &contents);
+	if (r < 0)
+		return r;
+	/* All of it or nothing. */
+	if (for_each_change(dir_fd, &contents, check_change) < 0)
+		return 0;
+	reader = (struct reader){ contents.text, contents.text + contents.length };
+	while ((r = read_change(&reader, &change)) > 0) {
+		r = fn(change.name, change.text, change.length, data);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int batches_for_each_pending(const struct batches *batches,
+			     int (*fn)(const char *name, const char *text, size_t length,
+				       void *data),
+			     void *data)
+{
+	unsigned long long number = 0;
+	int r;
+
+	while ((r = find_next(batches->dir_fd, number, &number)) == 0 && number) {
+		r = visit_batch(batches->dir_fd, number, fn, data);
+		if (r < 0)
+			return r;
+	}
+	return r;
 }
 
 void batches_free(struct batches *batches)

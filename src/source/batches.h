@@ -19,9 +19,17 @@
 
 struct batches;
 
-/* dir_fd is borrowed. Finishes first, blocking, what an earlier run has left. A batch that cannot be
- * read (a disk that lies) becomes batch-NUMBER.yaml, for the caller to report. -errno. */
+/* dir_fd is borrowed. Finishes first, blocking, what an earlier run has left, as far as the disk takes
+ * it: on one that is full or read-only batches stay, and batches_for_each_pending() has them. A batch
+ * that cannot be read (a disk that lies) becomes batch-NUMBER.yaml, for the caller to report. -errno. */
 int batches_new(int dir_fd, struct batches **ret);
+/* What the files do not say yet: names with their text, which is not NUL-terminated, or NULL: deleted.
+ * Oldest first. To be called before the first commit. fn's first negative value ends it and is
+ * returned. -errno. */
+int batches_for_each_pending(const struct batches *batches,
+			     int (*fn)(const char *name, const char *text, size_t length,
+				       void *data),
+			     void *data);
 /* Stops after the step it is in; the next batches_new() does the rest. */
 void batches_free(struct batches *batches);
 DEFINE_FREEP(batches);
@@ -37,6 +45,8 @@ int batches_sync(struct batches *batches);
 int batches_commit(struct batches *batches);
 void batches_abandon(struct batches *batches);
 
-/* Waits until every file is as committed. The first error of the thread: it tries again with the
- * next commit. */
+/* Waits until every file is as committed. The error of the last batch that was tried: it is tried again
+ * with the next commit. */
 int batches_settle(struct batches *batches);
+/* The same without waiting. */
+int batches_error(struct batches *batches);

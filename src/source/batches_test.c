@@ -167,6 +167,60 @@ static void a_batch_that_cannot_be_read_changes_nothing(void **state)
 	}
 }
 
+struct pending {
+	char text[256];
+};
+
+static int note_pending(const char *name, const char *text, size_t length, void *data)
+{
+	struct pending *pending = data;
+	size_t used = strlen(pending->text);
+
+	snprintf(pending->text + used, sizeof(pending->text) - used, "%s=%.*s ", name,
+		 text ? (int)length : 4, text ? text : "gone");
+	return 0;
+}
+
+/* A directory of the file's name stands for a disk that does not take it. */
+static void what_the_disk_does_not_take_is_pending(void **state)
+{
+	struct fixture *fixture = *state;
+	struct batches *batches = NULL;
+	struct pending pending = { "" };
+	char path[128];
+
+	path_of(fixture, "x.yaml", path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(batches_new(fixture->dir_fd, &batches), 0);
+	put(batches, "x.yaml", "first");
+	assert_int_equal(batches_settle(batches), -EISDIR);
+	assert_int_equal(batches_error(batches), -EISDIR);
+	batches_free(batches);
+
+	assert_int_equal(batches_new(fixture->dir_fd, &batches), 0);
+	assert_int_equal(batches_error(batches), -EISDIR);
+	assert_int_equal(batches_begin(batches), 0);
+	batches_put(batches, "x.yaml", "second", 6);
+	batches_delete(batches, "y.yaml");
+	assert_int_equal(batches_sync(batches), 0);
+	assert_int_equal(batches_commit(batches), 0);
+	assert_int_equal(batches_settle(batches), -EISDIR);
+	batches_free(batches);
+
+	assert_int_equal(batches_new(fixture->dir_fd, &batches), 0);
+	assert_int_equal(batches_for_each_pending(batches, note_pending, &pending), 0);
+	assert_string_equal(pending.text, "x.yaml=first x.yaml=second y.yaml=gone ");
+	assert_file(fixture, ".settle-0", NULL);
+	assert_int_equal(rmdir(path), 0);
+	put(batches, "z.yaml", "third");
+	assert_int_equal(batches_settle(batches), 0);
+	assert_int_equal(batches_error(batches), 0);
+	batches_free(batches);
+	assert_file(fixture, "x.yaml", "second");
+	assert_file(fixture, "z.yaml", "third");
+	assert_file(fixture, ".batch-0000000000000003", NULL);
+}
+
 #define BATCHES_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -176,6 +230,7 @@ int main(void)
 		BATCHES_TEST(what_was_abandoned_never_counts),
 		BATCHES_TEST(a_crash_is_finished_by_the_next_start),
 		BATCHES_TEST(a_batch_that_cannot_be_read_changes_nothing),
+		BATCHES_TEST(what_the_disk_does_not_take_is_pending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,4 +76,26 @@ check_not "deleting what is not there is an error" td n1 delete cnp q
 stop_agent n1
 start_agent n1
 check_match "and it stays deleted" "$(td n1 get cnp)" 'no objects'
+
+# --- a disk with room for what is committed, and for nothing else
+stop_agent n1
+mount -t tmpfs -o size=64k tmpfs "$W/n1/state"
+start_agent n1
+dd if=/dev/zero of="$W/n1/state/full" bs=4k 2>/dev/null || true
+truncate -s -4096 "$W/n1/state/full"
+check_match "what the disk takes is applied" "$(policy q 81 | applied)" 'default/q created'
+check_match "what it does not is refused" "$(policy r 80 | applied)" 'No space left.*nothing has changed'
+tells_disk() { td n1 status | grep -q 'applied objects cannot be written.*No space left'; }
+check "status says that the disk is full" wait_for 5 tells_disk
+kill9_agent n1
+nsenter --net="$W/ns/n1" "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$W/n1/tendril.yaml" >>"$W/n1/agent.log" 2>&1 &
+echo $! >"$W/n1/agent.pid"
+check "the agent starts all the same" wait_for 20 td n1 get cnp
+check_match "with what was applied" "$(td n1 get cnp)" 'CiliumNetworkPolicy +default +q +api'
+check_not "in force" port_open 80
+check "as it was" port_open 81
+rm "$W/n1/state/full"
+check_match "with room again the next one is taken" "$(policy r 81 | applied)" 'default/r created'
+check "and nothing is wrong" wait_for 5 td n1 status
+check_equal "both are in files of their own" "$(ls "$W/n1/state/objects" | wc -l)" 2
 finish

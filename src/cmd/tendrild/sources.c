@@ -187,8 +187,26 @@ static void add_problem(const char *name, const struct diag *problem, void *data
 				"correct the file, or remove it"));
 }
 
+static void add_disk_problem(const struct sources *sources, int error, json_t *problems)
+{
+	char text[DIAG_TEXT_MAX];
+
+	snprintf(text, sizeof(text),
+		 "%s/objects: applied objects cannot be written to files of their own: %s",
+		 sources->agent->settings.state_dir, log_strerror(error));
+	json_array_append_new(
+		problems,
+		json_pack("{s:s, s:s, s:s}", "what", text, "consequence",
+			  "they are in force and kept, but soon nothing more can be applied", "do",
+			  "make room, or make the directory writable, and apply again"));
+}
+
 void sources_add_problems(const struct sources *sources, json_t *problems)
 {
+	int r = api_objects_error(sources->api);
+
+	if (r < 0)
+		add_disk_problem(sources, r, problems);
 	if (sources->files)
 		files_for_each_problem(sources->files, add_problem, problems);
 }
