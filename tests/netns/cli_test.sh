@@ -15,6 +15,8 @@ for verb in "${verbs[@]}"; do
 	check_match "$verb is in the manual" "$("$TD_BUILD/tendril" manual)" "$verb"
 done
 check_equal "an unknown verb: usage" "$(status_of td n1 frobnicate)" 2
+check_equal "--color with a value it does not know: usage" "$(status_of td n1 --color=sometimes status)" 2
+check_match "--run-dir without a value says so" "$("$TD_BUILD/tendril" --run-dir 2>&1)" 'needs a value'
 for verb in status get endpoint\ list identity\ list policy\ list service\ list ct\ list; do
 	check_equal "$verb without an agent: 3" "$(status_of td n1 $verb)" 3
 done
@@ -83,6 +85,9 @@ done
 check_match "policy list says where each is from" "$(td n1 policy list)" 'NetworkPolicy +shop +np .*(api|all.yaml)'
 td n1 get -o yaml >"$W/back.yaml"
 check_match "what get prints, apply takes, unchanged" "$(td n1 apply -f "$W/back.yaml" 2>&1 | grep -vc unchanged)" '^0$'
+for verb in get\ -o\ yaml policy\ list status\ -o\ json get\ --help completion\ bash; do
+	check_equal "$verb to a full disk: 1" "$(td n1 $verb 2>/dev/null >/dev/full; echo $?)" 1
+done
 check_equal "an unknown kind: 1" "$(status_of td n1 get gadgets)" 1
 check_equal "what is not there: 1" "$(status_of td n1 get pod nothing -n shop)" 1
 check_equal "a file that is not there: 1" "$(status_of td n1 apply -f /no/such/file)" 1
