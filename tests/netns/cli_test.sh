@@ -103,6 +103,7 @@ check_equal "what was applied survives a reboot" "$(td n1 get -o yaml)" "$before
 # --- a bug report
 (cd "$W" && td n1 bugreport -f "$W/report.tar.gz" >/dev/null 2>&1)
 check "a bug report is written" test -s "$W/report.tar.gz"
+check_equal "for nobody else to read" "$(stat -c %a "$W/report.tar.gz")" 600
 mkdir "$W/report"
 tar -C "$W/report" -xzf "$W/report.tar.gz"
 check_match "with the objects" "$(cat "$W"/report/*/objects.json)" 'CiliumNetworkPolicy'

@@ -196,6 +196,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 	}
 	setenv("TENDRIL", self, 1);
 	setenv("TENDRIL_RUN_DIR", cli->run_dir, 1);
+	umask(077); /* who talks to whom is for those who may ask the observer */
 	save_answers(cli, dir);
 	save_commands(dir);
 	r = pack(dir, archive);
