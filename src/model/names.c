@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kubernetes' rules for names. */
-#include "walk.h"
+#include "names.h"
 
 #include <string.h>
 

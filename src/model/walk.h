@@ -15,6 +15,7 @@
 #include "base/diag.h"
 #include "base/util.h"
 #include "model/document.h"
+#include "model/names.h"
 
 /* Where the walk is, for messages: a chain of stack frames. */
 struct path {
@@ -94,10 +95,3 @@ int walk_enum(struct walk *walk, const struct yaml_node *node, const char *const
  * the next power of two, so arrays that grow only this way need no field for it. */
 void *array_grow(void *array, size_t *count, size_t element_size);
 #define array_add(array, count) ((__typeof__(*(array)))array_grow(array, count, sizeof(**(array))))
-
-/* Kubernetes' rules for names (RFC 1123, RFC 6335). */
-bool is_dns_label(const char *text);     /* at most 63, a-z 0-9 - */
-bool is_dns_subdomain(const char *text); /* at most 253, labels joined by dots */
-bool is_label_key(const char *text);     /* [subdomain/]name, name at most 63 */
-bool is_label_value(const char *text);   /* at most 63, may be empty */
-bool is_port_name(const char *text);     /* at most 15, a-z 0-9 -, one letter */

@@ -26,6 +26,11 @@ check_equal "no name: usage" "$(status_of td n1 run -- true 2>/dev/null)" 2
 check_equal "a label without '=': usage" "$(status_of run --label x -- true)" 2
 check_equal "a name that cannot be: refused" "$(status_of td n1 run --name 'A/B_c' -- true 2>"$W/run.err")" 1
 check_match "saying why" "$(cat "$W/run.err")" 'lower-case'
+check_equal "a name with two slashes: usage" "$(status_of td n1 run --name a/b/c -- true 2>/dev/null)" 2
+check_equal "a namespace longer than any: usage" "$(status_of td n1 run --name "$(printf 'a%.0s' {1..64})/b" -- true 2>/dev/null)" 2
+check_equal "a label no Pod can have: refused" "$(status_of run --label $'app=\e[31mred' -- true)" 1
+check_match "saying which" "$(cat "$W/run.err")" 'app='
+check_equal "one that is no text: usage" "$(status_of run --label $'app=\xff' -- true)" 2
 check_equal "no agent: 3" "$(status_of "$TD_BUILD/tendril" --run-dir "$W" run --name a/b -- true 2>/dev/null)" 3
 check_equal "options of the command are the command's" "$(run -- sh -c 'echo "$@"' sh --label x)" "--label x"
 check_equal "stdin and stdout are the command's" "$(echo through | run -- cat)" through

@@ -40,10 +40,25 @@ struct workload {
 	int alive; /* us -> keeper: its end is our death, a byte an end in order */
 };
 
+/* What else a name must be, the agent says; but it becomes part of a path before. */
+static int set_name(struct workload *workload, const char *value)
+{
+	const char *slash = strchr(value, '/'), *name = slash ? slash + 1 : value;
+	int len = snprintf(workload->namespace, sizeof(workload->namespace), "%.*s",
+			   slash ? (int)(slash - value) : 7, slash ? value : "default");
+
+	if (strchr(name, '/') || len >= (int)sizeof(workload->namespace)) {
+		fprintf(stderr, "tendril run: name '%s', expected [NAMESPACE/]NAME\n", value);
+		return EXIT_USAGE;
+	}
+	workload->name = name;
+	return 0;
+}
+
 static int set(const struct verb_option *option, const char *value, void *data)
 {
 	struct workload *workload = data;
-	const char *slash = strchr(value, '/'), *equals = strchr(value, '=');
+	const char *equals = strchr(value, '=');
 
 	if (option->name[0] == 'd') {
 		struct td_addr addr;
@@ -62,13 +77,13 @@ static int set(const struct verb_option *option, const char *value, void *data)
 			fprintf(stderr, "tendril run: label '%s', expected KEY=VALUE\n", value);
 			return EXIT_USAGE;
 		}
-		json_object_set_new(workload->labels, key, json_string(equals + 1));
+		if (json_object_set_new(workload->labels, key, json_string(equals + 1)) < 0) {
+			fprintf(stderr, "tendril run: a label is not in UTF-8\n");
+			return EXIT_USAGE;
+		}
 		return 0;
 	}
-	snprintf(workload->namespace, sizeof(workload->namespace), "%.*s",
-		 slash ? (int)(slash - value) : 7, slash ? value : "default");
-	workload->name = slash ? slash + 1 : value;
-	return 0;
+	return set_name(workload, value);
 }
 
 static int bring_up_loopback(void)

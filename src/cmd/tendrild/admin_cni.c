@@ -9,10 +9,10 @@
 #include "agent.h"
 #include "base/address.h"
 #include "base/util.h"
+#include "model/names.h"
 
-#define RUN_IFNAME     "eth0"
-#define LABELS_MAX     256
-#define LABEL_TEXT_MAX 253
+#define RUN_IFNAME "eth0"
+#define LABELS_MAX 256
 
 #define _cleanup_json_ _cleanup_(json_decrefp)
 
@@ -283,7 +283,7 @@ ADMIN_HANDLER(admin_cni_status)
 				     "policies cannot be put in force; see tendril status");
 }
 
-/* "labels": {"app": "web"}; a key may have no source but k8s. */
+/* "labels": {"app": "web"}, as a Pod has them; a key may have no source but k8s. */
 static int labels_of(const json_t *body, struct admin_response *response, struct labels **ret)
 {
 	_cleanup_(labels_freep) struct labels *labels = labels_new();
@@ -299,25 +299,17 @@ static int labels_of(const json_t *body, struct admin_response *response, struct
 	json_object_foreach (object, key, value) {
 		const char *text = json_string_value(value);
 
-		if (!*key || strlen(key) > 2 * LABEL_TEXT_MAX || strpbrk(key, "=,: \t\n") ||
-		    !text || strlen(text) > LABEL_TEXT_MAX || strpbrk(text, "=, \t\n"))
-			return admin_response_error(response, 400, "bad_request",
-						    "labels: found '%.80s', expected KEY: VALUE",
-						    key);
+		if (!is_label_key(key) || !text || !is_label_value(text))
+			return admin_response_error(
+				response, 400, "bad_request",
+				"labels: found '%.80s=%.80s', expected [PREFIX/]NAME=VALUE, name and "
+				"value of at most 63 letters, digits, '-', '_' and '.'",
+				key, text ? text : "");
 		if (labels_set(labels, "k8s", key, text) < 0)
 			return admin_response_error(response, 500, "internal", "out of memory");
 	}
 	*ret = take_ptr(labels);
 	return 0;
-}
-
-/* Names as Kubernetes has them: they appear in flows and become part of selectors. */
-static bool name_ok(const char *name)
-{
-	size_t len = name ? strlen(name) : 0;
-
-	return len > 0 && len <= 253 &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == len;
 }
 
 ADMIN_HANDLER(admin_run)
@@ -333,10 +325,13 @@ ADMIN_HANDLER(admin_run)
 	add.ifname = add.ifname ? add.ifname : RUN_IFNAME;
 	add.pod_namespace = text_of(body, "namespace");
 	add.pod_name = text_of(body, "name");
-	if (!name_ok(add.pod_namespace) || !name_ok(add.pod_name)) {
-		admin_response_error(response, 400, "bad_request",
-				     "namespace and name: expected lower-case letters, digits, '-' "
-				     "and '.'");
+	/* They appear in flows and become part of selectors. */
+	if (!add.pod_namespace || !is_dns_label(add.pod_namespace) || !add.pod_name ||
+	    !is_dns_subdomain(add.pod_name)) {
+		admin_response_error(
+			response, 400, "bad_request",
+			"namespace and name: expected lower-case letters, digits and '-', "
+			"in names also '.'");
 		return;
 	}
 	if (labels_of(body, response, &labels) < 0)
