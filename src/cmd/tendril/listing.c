@@ -81,6 +81,22 @@ static void measure(const struct listing *listing, const json_t *rows, size_t *w
 			widths[c] = MAX(widths[c], strlen(listing->columns[c].title));
 }
 
+/* Names can come from strangers: no control character, of ASCII or of ISO 6429 in UTF-8, reaches the
+ * terminal. */
+static void print_clean(const char *text, size_t width)
+{
+	size_t len = strlen(text);
+
+	for (const char *at = text; *at; at++) {
+		bool wide = at[0] == '\xc2' && (at[1] & '\xe0') == '\x80';
+
+		putchar((unsigned char)*at < ' ' || *at == '\x7f' || wide ? '?' : *at);
+		at += wide;
+	}
+	for (; len < width; len++)
+		putchar(' ');
+}
+
 /* The last column shown is not padded: no trailing blanks. */
 static void print_row(const struct listing *listing, const json_t *row, const size_t *widths,
 		      size_t last)
@@ -93,10 +109,8 @@ static void print_row(const struct listing *listing, const json_t *row, const si
 
 		if (!widths[c])
 			continue;
-		if (c == last)
-			printf("%s\n", text);
-		else
-			printf("%-*s   ", (int)widths[c], text);
+		print_clean(text, c == last ? 0 : widths[c]);
+		fputs(c == last ? "\n" : "   ", stdout);
 	}
 }
 
