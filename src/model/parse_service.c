@@ -183,6 +183,19 @@ static bool is_headless(const struct yaml_node *ip)
 	return ip && ip->type == NODE_SCALAR && !strcmp(ip->text, "None");
 }
 
+/* Of another host, that is: a process's own loopback must not lead elsewhere. */
+static bool is_unicast(const struct td_addr *addr)
+{
+	if (address_is_ipv4(addr))
+		return addr->bytes[12] != 0 && addr->bytes[12] != 127 && addr->bytes[12] < 224;
+	if (addr->bytes[0] == 0xff || (addr->bytes[0] == 0xfe && (addr->bytes[1] & 0xc0) == 0x80))
+		return false;
+	for (size_t i = 0; i < 15; i++)
+		if (addr->bytes[i])
+			return true;
+	return addr->bytes[15] > 1; /* neither :: nor ::1 */
+}
+
 static int read_cluster_ip(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct service *service = into;
@@ -195,8 +208,9 @@ static int read_cluster_ip(struct walk *walk, const struct yaml_node *node, void
 	    (service->cluster_ip_count &&
 	     address_is_ipv4(&service->cluster_ips[0]) == address_is_ipv4(&addr)))
 		return walk_fail(walk, node, "at most one address of each family");
-	if (address_is_zero(&addr) || addr.bytes[0] == 0xff)
-		return walk_fail(walk, node, "a unicast address");
+	if (!is_unicast(&addr))
+		return walk_fail(walk, node,
+				 "a unicast address, neither of loopback nor of a link");
 	slot = array_add(&service->cluster_ips, &service->cluster_ip_count);
 	if (!slot)
 		return -ENOMEM;
