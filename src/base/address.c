@@ -94,7 +94,9 @@ int prefix_parse(const char *text, struct prefix *ret)
 	if (slash) {
 		char *end;
 
-		if (slash[1] < '0' || slash[1] > '9' || strlen(slash + 1) > 3)
+		/* "08" is octal to some and eight to others. */
+		if (slash[1] < '0' || slash[1] > '9' || strlen(slash + 1) > 3 ||
+		    (slash[1] == '0' && slash[2]))
 			return -EINVAL;
 		length = strtoul(slash + 1, &end, 10);
 		if (*end || length > max)
