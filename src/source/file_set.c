@@ -161,6 +161,27 @@ int file_set_refuse(struct file_set *set, const char *name, const struct diag *p
 	return 0;
 }
 
+int file_set_restore(struct file_set *set, const char *name, struct object_list *list)
+{
+	struct entry *entry = find_or_add(set, name);
+
+	if (!entry) {
+		object_list_free(list);
+		return -ENOMEM;
+	}
+	object_list_free(entry->held);
+	entry->held = list; /* not in the store yet: the next commit puts it there */
+	return 0;
+}
+
+bool file_set_is_in_force(const struct file_set *set, const char *name)
+{
+	bool found;
+	size_t at = find(set, name, &found);
+
+	return found && !set->entries[at]->candidate && !diag_is_set(&set->entries[at]->problem);
+}
+
 void file_set_remove(struct file_set *set, const char *name)
 {
 	bool found;

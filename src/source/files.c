@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "source/file_set.h"
+#include "source/kept_files.h"
 #include "source/text_file.h"
 
 /* A file changed so shortly before it was read may change again within its timestamps' grain. */
@@ -31,19 +32,23 @@ struct signature {
 struct seen {
 	char *name;
 	struct signature signature;
-	bool here; /* in the scan that is going on */
+	bool here;  /* in the scan that is going on */
+	char *text; /* to be kept once it is in force; NULL: nothing */
+	size_t length;
 };
 
 struct files {
 	uv_loop_t *loop;
 	char *dir;
 	struct file_set *set;
+	struct kept_files *kept;
 	struct seen *seen;
 	size_t seen_count;
 	struct diag dir_problem;
 	struct signature watched; /* the directory that the watch is on */
 	bool watching;
-	bool racy; /* something has to be looked at again soon */
+	bool racy;   /* something has to be looked at again soon */
+	bool unkept; /* texts may be kept of files that are not there */
 	uv_fs_event_t watch;
 	uv_timer_t quiet, rescan;
 	unsigned int open_handles;
@@ -69,12 +74,15 @@ static bool same_signature(const struct signature *a, const struct signature *b)
 	       same_time(a->changed, b->changed) && same_time(a->modified, b->modified);
 }
 
+/* A time to come is that of a clock since put back: waiting for it could take years. */
 static bool is_recent(struct timespec at)
 {
 	struct timespec now;
+	int64_t age;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (now.tv_sec - at.tv_sec) * 1000000000ll + (now.tv_nsec - at.tv_nsec) < RACY_NS;
+	age = (now.tv_sec - at.tv_sec) * 1000000000ll + (now.tv_nsec - at.tv_nsec);
+	return age < RACY_NS && age > -RACY_NS;
 }
 
 static struct seen *find_seen(struct files *files, const char *name)
@@ -101,7 +109,23 @@ static struct seen *add_seen(struct files *files, const char *name)
 	return seen;
 }
 
-static int read_file(struct files *files, int dir_fd, const char *name, struct stat *ret_stat)
+/* Gives a file that is broken when we start the objects it had before. */
+static int restore(struct files *files, const char *name, const char *shown)
+{
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	struct object_parse_options options = { .file = shown };
+	_cleanup_free_ char *text = NULL;
+	struct diag diag = { 0 };
+	size_t length;
+
+	if (kept_files_get(files->kept, name, &text, &length) < 0 ||
+	    object_parse(text, length, &options, &list, &diag) < 0)
+		return 0;
+	return file_set_restore(files->set, name, take_ptr(list));
+}
+
+static int read_file(struct files *files, int dir_fd, struct seen *seen, bool first,
+		     struct stat *ret_stat)
 {
 	_cleanup_(object_list_freep) struct object_list *list = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -111,15 +135,20 @@ static int read_file(struct files *files, int dir_fd, const char *name, struct s
 	size_t length;
 	int r;
 
-	snprintf(shown, sizeof(shown), "%s/%s", files->dir, name);
-	r = text_file_read(dir_fd, name, shown, &text, &length, ret_stat, &diag);
+	snprintf(shown, sizeof(shown), "%s/%s", files->dir, seen->name);
+	r = text_file_read(dir_fd, seen->name, shown, &text, &length, ret_stat, &diag);
 	if (r >= 0)
 		r = object_parse(text, length, &options, &list, &diag);
-	if (r >= 0)
-		return file_set_offer(files->set, name, take_ptr(list));
+	free(take_ptr(seen->text));
+	if (r >= 0) {
+		seen->text = take_ptr(text);
+		seen->length = length;
+		return file_set_offer(files->set, seen->name, take_ptr(list));
+	}
 	if (!diag_is_set(&diag))
 		return r;
-	return file_set_refuse(files->set, name, &diag);
+	r = first ? restore(files, seen->name, shown) : 0;
+	return r < 0 ? r : file_set_refuse(files->set, seen->name, &diag);
 }
 
 /* Reads the file unless it is the one that was read before. */
@@ -141,7 +170,7 @@ static int visit(struct files *files, int dir_fd, const char *name)
 	signature = signature_of(&st);
 	if (!fresh && same_signature(&seen->signature, &signature))
 		return 0;
-	r = read_file(files, dir_fd, name, &st);
+	r = read_file(files, dir_fd, seen, fresh, &st);
 	if (r < 0)
 		return r;
 	seen->signature = signature_of(&st);
@@ -199,6 +228,8 @@ static void forget_removed(struct files *files)
 			continue;
 		}
 		file_set_remove(files->set, seen->name);
+		files->unkept = true;
+		free(seen->text);
 		free(seen->name);
 	}
 	files->seen_count = kept;
@@ -248,6 +279,33 @@ static uint64_t digest_problems(const struct files *files)
 	return digest.hash;
 }
 
+static bool stays(const char *name, void *data)
+{
+	return find_seen(data, name) != NULL;
+}
+
+/* What came into force is there for the next start; what went is not. */
+static void keep(struct files *files)
+{
+	int r = files->unkept ? kept_files_sweep(files->kept, stays, files) : 0;
+
+	files->unkept = false;
+	for (size_t i = 0; i < files->seen_count; i++) {
+		struct seen *seen = &files->seen[i];
+
+		if (!seen->text || !file_set_is_in_force(files->set, seen->name))
+			continue;
+		if (r == 0)
+			r = kept_files_put(files->kept, seen->name, seen->text, seen->length);
+		free(take_ptr(seen->text));
+	}
+	if (r < 0)
+		log_warn("source",
+			 "files in force are not kept: one that is broken at the next start "
+			 "would have no previous objects",
+			 LOG_ERR(r));
+}
+
 static void scan(struct files *files)
 {
 	uint64_t before = digest_problems(files);
@@ -268,6 +326,7 @@ static void scan(struct files *files)
 		note_dir_problem(files, r);
 		return;
 	}
+	keep(files);
 	if (digest_problems(files) != before)
 		file_set_for_each_problem(files->set, log_problem, NULL);
 }
@@ -321,10 +380,13 @@ static void on_rescan(uv_timer_t *timer)
 
 static void release(struct files *files)
 {
-	for (size_t i = 0; i < files->seen_count; i++)
+	for (size_t i = 0; i < files->seen_count; i++) {
+		free(files->seen[i].text);
 		free(files->seen[i].name);
+	}
 	free(files->seen);
 	file_set_free(files->set);
+	kept_files_free(files->kept);
 	free(files->dir);
 	free(files);
 }
@@ -363,7 +425,8 @@ static void open_handles(struct files *files)
 	uv_unref((uv_handle_t *)&files->rescan);
 }
 
-int files_new(uv_loop_t *loop, const char *dir, struct store *store, struct files **ret)
+int files_new(uv_loop_t *loop, const char *dir, const char *kept_dir, struct store *store,
+	      struct files **ret)
 {
 	_cleanup_(files_freep) struct files *files = calloc(1, sizeof(*files));
 	int r;
@@ -375,10 +438,13 @@ int files_new(uv_loop_t *loop, const char *dir, struct store *store, struct file
 	if (!files->dir)
 		return -ENOMEM;
 	r = file_set_new(dir, store, &files->set);
+	if (r == 0)
+		r = kept_files_open(kept_dir, &files->kept);
 	if (r < 0)
 		return r;
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
+	files->unkept = true;
 	open_handles(files);
 	uv_timer_start(&files->rescan, on_rescan, FILES_RESCAN_MS, FILES_RESCAN_MS);
 	look(files);

@@ -2,7 +2,7 @@
 /* files: the objects in a directory's *.yaml files, watched live.
  *
  * In: a directory    Out: objects of origin STORE_FILE in the store, problems for the status
- * Owns: its watch and timers on the loop    Thread: main loop; reads files there
+ * Owns: kept_dir, its watch and timers on the loop    Thread: main loop; reads files there
  *
  * A change is noticed by inotify, and within FILES_RESCAN_MS without it (files behind symlinks, a
  * directory that was replaced), and read once the directory has been quiet for FILES_QUIET_MS. All
@@ -24,8 +24,10 @@
 
 struct files;
 /* Reads what is there and commits it before it returns. The directory is made (0755) if its parent
- * exists. A broken file is a problem, not a failure. -errno. */
-int files_new(uv_loop_t *loop, const char *dir, struct store *store, struct files **ret);
+ * exists. A broken file is a problem, not a failure: what it held the last time it was in force, be it in
+ * an earlier run, comes from kept_dir (kept_files.h). -errno. */
+int files_new(uv_loop_t *loop, const char *dir, const char *kept_dir, struct store *store,
+	      struct files **ret);
 /* Stops watching; what the store holds stays. The loop must run once more to close the handles. */
 void files_free(struct files *files);
 DEFINE_FREEP(files);

@@ -15,7 +15,7 @@
 #include "source/file_set.h"
 
 struct fixture {
-	char dir[64];
+	char dir[64], kept[72];
 	uv_loop_t loop;
 	struct store *store;
 	struct files *files;
@@ -45,6 +45,7 @@ static int set_up(void **state)
 	assert_non_null(fixture);
 	strcpy(fixture->dir, "/tmp/tendril-files-XXXXXX");
 	assert_non_null(mkdtemp(fixture->dir));
+	sprintf(fixture->kept, "%s-kept", fixture->dir);
 	assert_int_equal(uv_loop_init(&fixture->loop), 0);
 	assert_int_equal(store_new(&fixture->store), 0);
 	assert_int_equal(store_listen(fixture->store, write_down, fixture), 0);
@@ -55,13 +56,13 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
-	char command[128];
+	char command[192];
 
 	files_free(fixture->files);
 	uv_run(&fixture->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&fixture->loop), 0);
 	store_free(fixture->store);
-	snprintf(command, sizeof(command), "rm -rf '%s'", fixture->dir);
+	snprintf(command, sizeof(command), "rm -rf '%s' '%s'", fixture->dir, fixture->kept);
 	assert_int_equal(system(command), 0);
 	free(fixture);
 	return 0;
@@ -114,7 +115,8 @@ static const char *pods(const char *const *names)
 
 static void start(struct fixture *fixture)
 {
-	assert_int_equal(files_new(&fixture->loop, fixture->dir, fixture->store, &fixture->files),
+	assert_int_equal(files_new(&fixture->loop, fixture->dir, fixture->kept, fixture->store,
+				   &fixture->files),
 			 0);
 }
 
@@ -352,6 +354,43 @@ static void a_refused_files_previous_objects_refuse_others_in_turn(void **state)
 
 #define FILES_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* The agent starts again: nothing in memory, what there is on the disk. */
+static void restart(struct fixture *fixture)
+{
+	files_free(take_ptr(fixture->files));
+	uv_run(&fixture->loop, UV_RUN_NOWAIT);
+	store_free(fixture->store);
+	assert_int_equal(store_new(&fixture->store), 0);
+	assert_int_equal(store_listen(fixture->store, write_down, fixture), 0);
+	fixture->events[0] = '\0';
+	start(fixture);
+}
+
+static void a_file_broken_at_the_next_start_has_its_objects_of_before(void **state)
+{
+	struct fixture *fixture = *state;
+
+	write_file(fixture, "a.yaml", PODS("x"));
+	write_file(fixture, "b.yaml", PODS("y"));
+	start(fixture);
+	write_file(fixture, "a.yaml", "apiVersion: [");
+	remove_file(fixture, "b.yaml");
+	write_file(fixture, "c.yaml", PODS("z", "x"));
+	restart(fixture);
+	expect_events(fixture, "+x ");
+	assert_int_equal(files_problem_count(fixture->files), 2); /* x is a.yaml's still */
+
+	/* And again: of the refused c.yaml nothing was kept, of b.yaml nothing is left. */
+	write_file(fixture, "b.yaml", "apiVersion: [");
+	write_file(fixture, "c.yaml", "apiVersion: [");
+	restart(fixture);
+	expect_events(fixture, "+x ");
+
+	write_file(fixture, "a.yaml", PODS("w"));
+	assert_true(run_until(fixture, has_events));
+	expect_events(fixture, "+w -x ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +405,7 @@ int main(void)
 		FILES_TEST(a_directory_that_vanishes_deletes_nothing_and_is_found_again),
 		FILES_TEST(a_fifo_and_a_huge_file_are_refused_without_waiting),
 		FILES_TEST(a_refused_files_previous_objects_refuse_others_in_turn),
+		FILES_TEST(a_file_broken_at_the_next_start_has_its_objects_of_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

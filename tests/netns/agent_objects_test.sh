@@ -21,6 +21,12 @@ port_open() { tcp default/client "$web" "$1"; }
 port_closed() { ! tcp default/client "$web" "$1"; }
 files=$W/n1/objects
 export TRY_SECONDS=1
+restart_unwell() { # as start_agent, but status may have something to say
+	kill9_agent n1
+	nsenter --net="$W/ns/n1" "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$W/n1/tendril.yaml" >>"$W/n1/agent.log" 2>&1 &
+	echo $! >"$W/n1/agent.pid"
+	wait_for 20 td n1 get
+}
 
 node_new n1
 start_agent n1
@@ -43,6 +49,10 @@ says_broken() { td n1 status | grep -q 'p.yaml:[0-9]*:.*70000'; }
 check "a broken file is a problem with file, line and what was found" wait_for 10 says_broken
 check "what it said before stays in force" port_open 81
 check_not "all of it" port_open 80
+check "also when the agent starts again" restart_unwell
+check "with the problem" says_broken
+check_not "and what it denied denied" port_open 80
+check "and what it allowed allowed" port_open 81
 out=$(policy p 80 | applied)
 check_match "apply of an object that a file holds names the file" "$out" "p.yaml"
 policy p 80 >"$files/p.yaml"
@@ -87,10 +97,7 @@ check_match "what the disk takes is applied" "$(policy q 81 | applied)" 'default
 check_match "what it does not is refused" "$(policy r 80 | applied)" 'No space left.*nothing has changed'
 tells_disk() { td n1 status | grep -q 'applied objects cannot be written.*No space left'; }
 check "status says that the disk is full" wait_for 5 tells_disk
-kill9_agent n1
-nsenter --net="$W/ns/n1" "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$W/n1/tendril.yaml" >>"$W/n1/agent.log" 2>&1 &
-echo $! >"$W/n1/agent.pid"
-check "the agent starts all the same" wait_for 20 td n1 get cnp
+check "the agent starts all the same" restart_unwell
 check_match "with what was applied" "$(td n1 get cnp)" 'CiliumNetworkPolicy +default +q +api'
 check_not "in force" port_open 80
 check "as it was" port_open 81

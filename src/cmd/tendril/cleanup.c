@@ -47,7 +47,9 @@ static const struct {
 	{ false, false, "", "observer.sock" },   { false, false, "", "grpc.sock" },
 	{ false, false, "", "identities.json" }, { false, false, "", ".identities.json.tmp" },
 	{ false, false, "", "tendrild.lock" },   { true, true, "objects", "*.yaml" },
-	{ true, true, "objects", ".new-*" },
+	{ true, true, "objects", ".new-*" },     { true, true, "objects", ".batch-*" },
+	{ true, true, "objects", ".settle-*" },  { true, false, "files", "*.yaml" },
+	{ true, false, "files", ".*.yaml.tmp" },
 };
 
 static void note(struct cleanup *cleanup, const char *what, int error)

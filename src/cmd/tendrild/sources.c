@@ -52,13 +52,17 @@ static int open_api(struct sources *sources, struct diag *diag)
 static int open_files(struct sources *sources, struct diag *diag)
 {
 	const char *dir = sources->agent->settings.objects_dir;
+	_cleanup_free_ char *kept = NULL;
 	int r;
 
 	if (!*dir)
 		return 0;
+	if (asprintf(&kept, "%s/files", sources->agent->settings.state_dir) < 0)
+		return -ENOMEM;
 	r = dir_make(dir, 0755);
 	if (r == 0)
-		r = files_new(sources->agent->loop, dir, sources->agent->store, &sources->files);
+		r = files_new(sources->agent->loop, dir, kept, sources->agent->store,
+			      &sources->files);
 	if (r < 0)
 		diag_set(diag, dir, 0, "cannot be watched: %s", log_strerror(r));
 	return r;
