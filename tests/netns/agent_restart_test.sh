@@ -55,6 +55,10 @@ check_not "a second agent in the namespace does not start, whatever directories 
 	--state_dir="$W/other/state" --objects_dir="$W/other/objects" --bpf_dir="$W/n1/bpf/other" 2>"$W/second.log"
 check_match "saying why" "$(cat "$W/second.log")" 'another tendrild \(process [0-9]+\)'
 enforced "after a second agent's attempt"
+on n1 ip link set eth0 name eth7
+check_match "a configured device that is not there is told" "$(td n1 status)" 'there is no device eth0'
+on n1 ip link set eth7 name eth0
+check "until it is" td n1 status
 kill9_agent n1
 enforced "killed"
 start_agent n1

@@ -2,6 +2,7 @@
 /* One answer that says whether the node is well, and if not, what to do. */
 #include "admin.h"
 
+#include <net/if.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -126,6 +127,23 @@ static void add_exhausted(json_t *problems, const struct agent *agent)
 	}
 }
 
+/* A device may come later; one with a slip in its name never does. */
+static void add_missing_devices(json_t *problems, const struct config_strings *devices)
+{
+	for (size_t i = 0; i < devices->count; i++) {
+		char what[128];
+
+		if (if_nametoindex(devices->items[i]))
+			continue;
+		snprintf(what, sizeof(what), "there is no device %.64s", devices->items[i]);
+		add_problem(
+			problems, what,
+			"what leaves by another device is not masqueraded, and claimed addresses are "
+			"not looked for there",
+			"correct the key devices, or bring the device up");
+	}
+}
+
 ADMIN_HANDLER(admin_status)
 {
 	struct agent *agent = data;
@@ -137,6 +155,7 @@ ADMIN_HANDLER(admin_status)
 	identities_for_each(agent->identities, count_identity, &identities);
 	add_full_maps(problems, maps);
 	add_exhausted(problems, agent);
+	add_missing_devices(problems, &settings->devices);
 	sources_add_problems(agent->sources, problems);
 	response->body = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:I, s:b, s:o}", "version",
 				   TENDRIL_VERSION, "node", settings->node_name, "cluster",
