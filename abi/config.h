@@ -22,6 +22,11 @@ TD_SIZE(struct td_config, 16);
 #define TD_CONFIG_REPORT_ALL (1u << 1) /* report every packet, not only state changes */
 #define TD_CONFIG_CT_PREV                                                                          \
 	(1u << 2) /* connections of the previous layout may still be in td_ct_prev */
+/* What a start cannot know at load, so that td_load_config says less than it seems to. Both are set
+ * before a build's programs come into force, and cleared when the agent has made sure. */
+#define TD_CONFIG_NAT_WIDE                                                                         \
+	(1u << 3) /* td_nat may have TCP and UDP ports outside nat_port_min..nat_port_max */
+#define TD_CONFIG_PODS_WIDE (1u << 4) /* pods may have addresses outside pods_ipv4, pods_ipv6 */
 
 /* Stages that entry programs tail-call to. */
 enum td_stage {
@@ -32,6 +37,12 @@ enum td_stage {
 	TD_STAGE_TO_UPLINK = 3,   /* a configured device, egress */
 	TD_STAGE_MAX = 16,
 };
+
+/* Addresses that may be a pod's: all zero covers every one. IPv4 in its v4-mapped form. */
+struct td_cover {
+	struct td_addr addr, mask;
+};
+TD_SIZE(struct td_cover, 32);
 
 /* Load-time configuration of the network programs (const volatile struct td_load_config). */
 struct td_load_config {
@@ -45,8 +56,9 @@ struct td_load_config {
 	__u8 pad;
 	__u32 slot_base; /* the half of td_progs this build is loaded into: only in force does its
 			  * timer visit connections */
+	struct td_cover pods_ipv4, pods_ipv6; /* other sources are not looked up as pods' */
 };
-TD_SIZE(struct td_load_config, 56);
+TD_SIZE(struct td_load_config, 120);
 
 /* Load-time: value sizes of td_ct_prev (and td_ct_new_prev) and td_nat_prev, as the build that made
  * them laid them out (const volatile struct td_prev_layout prev_layout). Multiples of 4; 0: there is

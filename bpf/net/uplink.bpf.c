@@ -130,9 +130,9 @@ static __always_inline int td_fast_to_pod_routed(struct __sk_buff *skb, const st
 }
 
 /* Whether no pod wears this port of the node towards this remote: the packet is the node's own. */
-static __always_inline bool td_fast_is_nodes(const struct td_fast *fast)
+static __always_inline bool td_fast_is_nodes(const struct td_fast *fast,
+					     const struct td_config *config)
 {
-	struct td_config *config = td_config_get();
 	__u32 from = fast->high & 1;
 	struct td_nat_key key = {
 		.remote = from ? fast->key.addr[1] : fast->key.addr[0],
@@ -144,6 +144,66 @@ static __always_inline bool td_fast_is_nodes(const struct td_fast *fast)
 
 	return config && !(config->flags & TD_CONFIG_CT_PREV) &&
 	       !bpf_map_lookup_elem(&td_nat, &key);
+}
+
+/* What headers alone leave open about a packet to the node. */
+#define TD_MAYBE_CLAIMED (1u << 0) /* its source may be a pod's address */
+#define TD_MAYBE_PODS    (1u << 1) /* it may belong to a masqueraded connection */
+
+/* Masquerade gives TCP and UDP only ports of the range; others keep theirs (docs/adr/0018). */
+static __always_inline __u32 td_glance_ports(__u8 protocol, const struct td_ports *ports)
+{
+	__u16 min = load_config.nat_port_min, max = load_config.nat_port_max;
+
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+		return TD_MAYBE_PODS;
+	/* A range upside down wraps round, and only makes more be looked up. */
+	return (__u16)(bpf_ntohs(ports->dst) - min) <= (__u16)(max - min) ? TD_MAYBE_PODS : 0;
+}
+
+static __always_inline __u32 td_glance_ipv4(const struct td_ipv4 *ip)
+{
+	const volatile struct td_cover *pods = &load_config.pods_ipv4;
+	__u32 maybe = (ip->src & pods->mask.words[3]) == pods->addr.words[3] ? TD_MAYBE_CLAIMED : 0;
+
+	/* The head of a fragmented packet tells the others' ports: the slow way remembers them. */
+	if (ip->version_ihl != 0x45 || (ip->frag & bpf_htons(TD_IPV4_MF | TD_IPV4_OFFSET)))
+		return maybe | TD_MAYBE_PODS;
+	return maybe | td_glance_ports(ip->protocol, (const void *)(ip + 1));
+}
+
+static __always_inline __u32 td_glance_ipv6(const struct td_ipv6 *ip)
+{
+	const volatile struct td_cover *pods = &load_config.pods_ipv6;
+	__u32 maybe = TD_MAYBE_CLAIMED;
+
+	/* The first half is zero: it may be v4-mapped, and so an IPv4 address of a pod. */
+	if (ip->src.halves[0] &&
+	    ((ip->src.halves[0] & pods->mask.halves[0]) != pods->addr.halves[0] ||
+	     (ip->src.halves[1] & pods->mask.halves[1]) != pods->addr.halves[1]))
+		maybe = 0;
+	return maybe | td_glance_ports(ip->next, (const void *)(ip + 1));
+}
+
+/* TD_MAYBE_*; 0: the packet is the node's own, whatever else is in it. Costs no look-up, for all
+ * that the node itself receives comes by here. What cannot be read is left open. */
+static __always_inline __u32 td_glance(struct __sk_buff *skb, const struct td_config *config)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct td_eth *eth = data;
+	__u32 maybe = 0;
+
+	if (!config || data + ETH_HLEN + sizeof(struct td_ipv4) + sizeof(struct td_ports) > end)
+		return TD_MAYBE_CLAIMED | TD_MAYBE_PODS;
+	if (config->flags & TD_CONFIG_PODS_WIDE)
+		maybe |= TD_MAYBE_CLAIMED;
+	if (config->flags & (TD_CONFIG_NAT_WIDE | TD_CONFIG_CT_PREV))
+		maybe |= TD_MAYBE_PODS;
+	if (eth->proto == bpf_htons(ETH_P_IP))
+		return maybe | td_glance_ipv4(data + ETH_HLEN);
+	if (data + ETH_HLEN + sizeof(struct td_ipv6) + sizeof(struct td_ports) > end)
+		return TD_MAYBE_CLAIMED | TD_MAYBE_PODS;
+	return maybe | td_glance_ipv6(data + ETH_HLEN);
 }
 
 static __always_inline int td_slow_from_uplink(struct __sk_buff *skb, __u32 identity,
@@ -184,30 +244,48 @@ static __always_inline int td_drop_claimed(struct __sk_buff *skb, __u32 identity
 	return td_drop(skb, s, TD_DROP_INVALID_SOURCE_IP);
 }
 
+static __always_inline int td_from_uplink_to_node(struct __sk_buff *skb,
+						  const struct td_place *place)
+{
+	struct td_config *config = td_config_get();
+	__u32 maybe = td_glance(skb, config);
+	struct td_fast fast;
+
+	if ((maybe & TD_MAYBE_CLAIMED) && td_is_claimed(skb))
+		return td_drop_claimed(skb, place->identity);
+	if (!(maybe & TD_MAYBE_PODS) ||
+	    (td_fast_parse(skb, &fast) && td_fast_is_nodes(&fast, config)))
+		return TD_NEXT;
+	return td_slow_from_uplink(skb, place->identity, place->endpoint_id, false);
+}
+
+static __always_inline int td_from_uplink_to_pod(struct __sk_buff *skb,
+						 const struct td_place *place)
+{
+	struct td_fast fast;
+	int r = TD_SLOW;
+
+	if (td_fast_parse(skb, &fast))
+		r = td_fast_to_pod_routed(skb, &fast, place->ifindex);
+	if (r != TD_SLOW)
+		return r;
+	return td_slow_from_uplink(skb, place->identity, place->endpoint_id, true);
+}
+
 SEC("tc")
 int td_from_uplink(struct __sk_buff *skb)
 {
 	struct td_place *place;
-	struct td_fast fast;
 	struct td_addr dst;
-	int r = TD_SLOW;
 
 	if (!td_address_load(skb, false, &dst))
 		return TD_NEXT;
 	place = bpf_map_lookup_elem(&td_addr_map, &dst);
-	if (!place || !(place->ifindex || (place->flags & TD_PLACE_HOST)))
+	if (!place)
 		return TD_NEXT;
-	if (!place->ifindex && td_is_claimed(skb))
-		return td_drop_claimed(skb, place->identity);
-	if (td_fast_parse(skb, &fast)) {
-		if (place->ifindex)
-			r = td_fast_to_pod_routed(skb, &fast, place->ifindex);
-		else if (td_fast_is_nodes(&fast))
-			return TD_NEXT;
-	}
-	if (r != TD_SLOW)
-		return r;
-	return td_slow_from_uplink(skb, place->identity, place->endpoint_id, place->ifindex);
+	if (place->ifindex)
+		return td_from_uplink_to_pod(skb, place);
+	return place->flags & TD_PLACE_HOST ? td_from_uplink_to_node(skb, place) : TD_NEXT;
 }
 
 /* A pod's packet that the stack routed: it has been judged, but not masqueraded. */

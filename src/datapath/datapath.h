@@ -28,9 +28,12 @@ struct datapath_options {
 	char **devices;            /* uplinks; may be empty */
 	size_t device_count;
 	bool masquerade;
-	bool reject;       /* answer denied packets */
-	bool force_clsact; /* tc filters even where there is tcx */
-	struct td_load_config load;
+	bool reject;                /* answer denied packets */
+	bool force_clsact;          /* tc filters even where there is tcx */
+	struct td_load_config load; /* slot_base and pods_* are ours to fill */
+	/* Where pods' addresses come from; length 0: nowhere. Endpoints outside are served as well, but
+	 * then each packet to the node costs a look-up more. */
+	struct prefix pods_ipv4, pods_ipv6;
 	uint32_t report_interval; /* ticks */
 	uint32_t max_ct, max_ct_new, max_nat, max_policy, max_class, max_cidr, max_services,
 		max_backends, max_addresses;

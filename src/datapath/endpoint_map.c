@@ -152,7 +152,9 @@ int datapath_sync_endpoints(struct datapath *datapath, const struct datapath_end
 	free(datapath->endpoints);
 	datapath->endpoints = copy;
 	datapath->endpoint_count = count;
-	r = build(datapath, &images);
+	r = datapath_widen_to_pods(datapath);
+	if (r == 0)
+		r = build(datapath, &images);
 	return r < 0 ? r : write_images(datapath, &images);
 }
 

@@ -7,6 +7,7 @@
 #include <bpf/libbpf.h>
 
 #include "abi/config.h"
+#include "abi/conntrack.h"
 #include "attach.h"
 #include "cgroup.h"
 #include "chores.h"
@@ -50,7 +51,9 @@ struct datapath {
 	struct td_config config;
 	int64_t switched; /* monotonic ms of the switch; the other half is emptied later */
 	bool half_in_use; /* the other half still holds the last build's programs */
-	int watch_fd;     /* address and link changes of the node */
+	bool alone;       /* no packet is in the hands of another build's, nor moves a connection */
+	struct td_nat_key wide_nat; /* keeps TD_CONFIG_NAT_WIDE set; protocol 0: none known */
+	int watch_fd;               /* address and link changes of the node */
 
 	/* td_addr_map is endpoints' places and the node's own addresses together. */
 	struct datapath_endpoint *endpoints;
@@ -82,6 +85,14 @@ void datapath_attach_forget(struct datapath *datapath, uint32_t ifindex);
 /* Makes links for one waiting device if it has been quiet; true: some still wait. */
 bool datapath_tighten(struct datapath *datapath);
 void datapath_tightened(struct datapath *datapath, const struct chore *chore);
+/* Sets TD_CONFIG_*_WIDE flags in force. */
+int datapath_widen(struct datapath *datapath, uint32_t flags);
+/* TD_CONFIG_PODS_WIDE if an endpoint needs it; before td_addr_map has it. */
+int datapath_widen_to_pods(struct datapath *datapath);
+/* Clears those nothing needs any more; true: to be called again. */
+bool datapath_narrow(struct datapath *datapath);
+/* For td_load_config. */
+struct td_cover datapath_cover(const struct prefix *prefix);
 /* Makes this build's programs the ones in force. */
 int datapath_switch(struct datapath *datapath, struct diag *diag);
 /* Moves everything from predecessors to the maps in force at once, and removes the predecessors. */

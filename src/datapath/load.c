@@ -260,6 +260,8 @@ static int load_net(struct datapath *datapath, struct diag *diag)
 		r = choose_half(datapath);
 	load = datapath->options.load;
 	load.slot_base = datapath->pending.half;
+	load.pods_ipv4 = datapath_cover(&datapath->options.pods_ipv4);
+	load.pods_ipv6 = datapath_cover(&datapath->options.pods_ipv6);
 	memcpy((void *)&net->rodata->load_config, &load, sizeof(load));
 	if (r == 0)
 		r = net_bpf__load(net);
@@ -268,6 +270,8 @@ static int load_net(struct datapath *datapath, struct diag *diag)
 	r = map_set_adopt(&datapath->maps, diag);
 	if (r == 0)
 		r = take_entries(datapath, net->obj);
+	if (r == 0)
+		r = datapath_widen(datapath, TD_CONFIG_NAT_WIDE | TD_CONFIG_PODS_WIDE);
 	if (r == 0)
 		r = fill_half(datapath, net->obj);
 	if (r < 0)

@@ -145,11 +145,13 @@ static void empty_other_half(struct datapath *datapath)
 		bpf_map_delete_elem(map_set_fd(&datapath->maps, "td_progs"), &index);
 	}
 	datapath->half_in_use = false;
+	datapath->alone = true;
 }
 
 static void end_migration(struct datapath *datapath)
 {
 	set_flag(&datapath->config, TD_CONFIG_CT_PREV, false);
+	datapath->alone = false;
 	/* Programs of the previous build may have queued a last item while we emptied its queue. */
 	if (datapath_write_config(datapath) < 0 || datapath_migrate(datapath) < 0 ||
 	    map_set_drop_predecessors(&datapath->pins) < 0)
@@ -171,5 +173,6 @@ bool datapath_maintain(struct datapath *datapath)
 		end_migration(datapath);
 	more = policy_map_reclaim(&datapath->policy);
 	more |= datapath_tighten(datapath);
+	more |= datapath_narrow(datapath);
 	return more || datapath->half_in_use || datapath->pending.migrate;
 }

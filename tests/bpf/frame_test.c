@@ -107,6 +107,97 @@ static void outside_does_not_speak_as_inside(void **state)
 	assert_int_equal(world_to_pod(world, 1, &as_node, 0), NEXT);
 }
 
+static void add_pod_address(struct world *world, const char *text)
+{
+	struct td_place place = { POD_IDENTITY(1), world->pod[1], 1, 0 };
+	struct td_addr addr = world_address(text);
+
+	assert_int_equal(
+		bpf_map_update_elem(world_map(world, "td_addr_map"), &addr, &place, BPF_ANY), 0);
+}
+
+/* The prefixes of load_config spare look-ups of sources that are no pod's, and no others. */
+static const struct claim_case {
+	const char *name, *src;
+	uint32_t flags;
+	int want;
+} claims[] = {
+	{ "a pod's", "10.0.0.2", 0, SHOT },
+	{ "a pod's, IPv6", "fd00::2", 0, SHOT },
+	{ "nobody's, but it could be a pod's", "10.0.0.3", 0, NEXT },
+	{ "nobody's, but it could be a pod's, IPv6", "fd00::3", 0, NEXT },
+	{ "from outside", OUTSIDE, 0, NEXT },
+	{ "from outside, IPv6", OUTSIDE6, 0, NEXT },
+	{ "from outside, and pods are anywhere", OUTSIDE, TD_CONFIG_PODS_WIDE, NEXT },
+	{ "a pod's outside the prefix", "10.0.1.2", TD_CONFIG_PODS_WIDE, SHOT },
+	{ "a pod's outside the prefix, IPv6", "fd00:0:0:1::2", TD_CONFIG_PODS_WIDE, SHOT },
+	{ "the unspecified one", "::", 0, NEXT },
+};
+
+static const struct claim_case claims_without_prefixes[] = {
+	{ "a pod's, no prefixes", "10.0.1.2", 0, SHOT },
+	{ "a pod's, no prefixes, IPv6", "fd00:0:0:1::2", 0, SHOT },
+	{ "from outside, no prefixes", OUTSIDE, 0, NEXT },
+};
+
+static void check_claim(struct world *world, const struct claim_case *claim)
+{
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_GRE };
+	static const uint16_t ports[] = { 80, 40000 }; /* outside masquerade's range, inside */
+	uint64_t before = world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_INGRESS);
+	uint64_t dropped = claim->want == SHOT ? 6 : 0;
+
+	world_config(world, claim->flags, 0);
+	for (size_t i = 0; i < 6; i++) {
+		const struct packet packet = {
+			.src = claim->src,
+			.dst = strchr(claim->src, ':') ? NODE6 : NODE,
+			.protocol = protocols[i / 2],
+			.sport = 1,
+			.dport = ports[i % 2],
+		};
+
+		if (world_from_uplink(world, &packet) != claim->want)
+			fail_msg("%s, protocol %u to port %u", claim->name, packet.protocol,
+				 packet.dport);
+	}
+	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_INGRESS),
+			 before + dropped);
+}
+
+static void claims_are_found_wherever_pods_may_be(void **state)
+{
+	struct td_load_config load = world_load_config();
+	struct world *world = suite_world(&load);
+
+	add_pod_address(world, "10.0.1.2");
+	add_pod_address(world, "fd00:0:0:1::2");
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++)
+		check_claim(world, &claims[i]);
+	load.pods_ipv4 = load.pods_ipv6 = (struct td_cover){};
+	world = suite_world(&load);
+	add_pod_address(world, "10.0.1.2");
+	add_pod_address(world, "fd00:0:0:1::2");
+	for (size_t i = 0; i < sizeof(claims_without_prefixes) / sizeof(claims[0]); i++)
+		check_claim(world, &claims_without_prefixes[i]);
+}
+
+/* On the wire of IPv6, a pod's IPv4 address in its v4-mapped form. */
+static void v4_mapped_claim_is_a_claim(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet packet = { .src = OUTSIDE6, .dst = NODE6, .sport = 1, .dport = 80 };
+	const struct td_addr pod = world_address("10.0.0.2");
+	uint8_t frame[PACKET_MAX];
+	size_t len = packet_build(&packet, frame);
+
+	memcpy(frame + 14 + 8, &pod, sizeof(pod));
+	assert_int_equal(world_run_frame(world, world->skel->progs.td_from_uplink, frame, len,
+					 world->uplink, 0),
+			 SHOT);
+	assert_int_equal(world_drops(world, TD_DROP_INVALID_SOURCE_IP, TD_INGRESS), 1);
+}
+
 /* Who solicits: the pod's address, none yet, or the one of its device; never another's. */
 static void neighbour_discovery_of_the_link_goes_to_the_stack(void **state)
 {
@@ -425,6 +516,8 @@ int main(void)
 		cmocka_unit_test(pods_speak_only_as_themselves),
 		cmocka_unit_test(established_connection_is_not_a_disguise),
 		cmocka_unit_test(outside_does_not_speak_as_inside),
+		cmocka_unit_test(claims_are_found_wherever_pods_may_be),
+		cmocka_unit_test(v4_mapped_claim_is_a_claim),
 		cmocka_unit_test(neighbour_discovery_of_the_link_goes_to_the_stack),
 		cmocka_unit_test(arp_names_its_true_sender_or_is_dropped),
 		cmocka_unit_test(multicast_and_broadcast_do_not_reach_the_node),

@@ -26,6 +26,10 @@ static const struct td_load_config all_ones = {
 	.drop_report_interval = UINT32_MAX,
 	.host_mac = { 255, 255, 255, 255, 255, 255 },
 	.has_redirect_peer = 1,
+	.pods_ipv4 = { { .halves = { UINT64_MAX, UINT64_MAX } },
+		       { .halves = { UINT64_MAX, UINT64_MAX } } },
+	.pods_ipv6 = { { .halves = { UINT64_MAX, UINT64_MAX } },
+		       { .halves = { UINT64_MAX, UINT64_MAX } } },
 };
 
 static const struct corner {

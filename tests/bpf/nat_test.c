@@ -551,6 +551,89 @@ static void mapping_without_its_connection_brings_nothing_in(void **state)
 	assert_ends(world, OUTSIDE, NODE);
 }
 
+/* Gives the connection of `trip` a second mapping, of another port: as an earlier run, with another
+ * range, might have made it. Returns the answer to it. */
+static struct packet map_port(struct world *world, const struct round_trip *trip, uint16_t port)
+{
+	struct packet back = trip->back;
+	struct td_nat_key key = { .remote = world_address(back.src),
+				  .local = world_address(back.dst),
+				  .remote_port = htons(back.sport),
+				  .local_port = htons(port),
+				  .protocol = back.protocol ? back.protocol : IPPROTO_TCP };
+	struct td_nat nat = { .pod = world_address(trip->pod), .pod_port = htons(trip->out.sport) };
+
+	assert_int_equal(world_from_pod(world, 1, &trip->out), REDIRECT);
+	assert_int_equal(bpf_map_update_elem(world_map(world, "td_nat"), &key, &nat, BPF_ANY), 0);
+	back.dport = port;
+	return back;
+}
+
+static void only_ports_of_the_range_are_looked_up(void **state)
+{
+	static const struct {
+		uint16_t min, max, port;
+		int want;
+	} rows[] = {
+		{ 40000, 40999, 40000, REDIRECT }, { 40000, 40999, 40999, REDIRECT },
+		{ 40000, 40999, 39999, NEXT },     { 40000, 40999, 41000, NEXT },
+		{ 40000, 40999, 80, NEXT },        { 40000, 40000, 40000, REDIRECT },
+		{ 40000, 40000, 40001, NEXT },     { 1024, 65535, 65535, REDIRECT },
+		{ 1024, 65535, 1023, NEXT },
+	};
+	struct td_load_config load = world_load_config();
+	struct world *world = NULL;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!world || load.nat_port_min != rows[i].min ||
+		    load.nat_port_max != rows[i].max) {
+			load.nat_port_min = rows[i].min;
+			load.nat_port_max = rows[i].max;
+			world = nat_world(&load, NULL);
+		}
+		for (size_t j = 0; j < 4; j++) {
+			struct packet back = map_port(world, &trips[j], rows[i].port);
+
+			if (world_from_uplink(world, &back) != rows[i].want)
+				fail_msg("%s, port %u of %u..%u", trips[j].name, rows[i].port,
+					 rows[i].min, rows[i].max);
+		}
+	}
+}
+
+static void old_mapping_outside_the_range_is_found_when_there_may_be_some(void **state)
+{
+	struct world *world = nat_world(NULL, NULL);
+
+	for (size_t i = 0; i < 4; i++) {
+		struct packet back = map_port(world, &trips[i], 50000), other = back;
+
+		other.dport = 50001;
+		world_config(world, 0, 0);
+		assert_int_equal(world_from_uplink(world, &back), NEXT);
+		world_config(world, TD_CONFIG_NAT_WIDE, 0);
+		assert_int_equal(world_from_uplink(world, &other), NEXT);
+		assert_ends(world, trips[i].back.src, trips[i].node);
+		assert_int_equal(world_from_uplink(world, &back), REDIRECT);
+		assert_ends(world, trips[i].back.src, trips[i].pod);
+		assert_int_equal(packet_port(world->frame, 1), trips[i].out.sport);
+		world_config(world, TD_CONFIG_CT_PREV, 0);
+		assert_int_equal(world_from_uplink(world, &back), REDIRECT);
+	}
+}
+
+/* Its port is the pod's, whatever the range. */
+static void port_of_sctp_is_looked_up_outside_the_range(void **state)
+{
+	struct world *world = nat_world(NULL, NULL);
+	struct packet out = trips[6].out, back = trips[6].back;
+
+	out.sport = back.dport = 50000;
+	assert_int_equal(world_from_pod(world, 1, &out), REDIRECT);
+	assert_int_equal(world_from_uplink(world, &back), REDIRECT);
+	assert_ends(world, OUTSIDE, "10.0.0.1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -573,6 +656,9 @@ int main(void)
 		cmocka_unit_test(errors_of_the_pod_leave_as_the_nodes),
 		cmocka_unit_test(fragments_of_a_masqueraded_packet_follow_its_head),
 		cmocka_unit_test(mapping_without_its_connection_brings_nothing_in),
+		cmocka_unit_test(only_ports_of_the_range_are_looked_up),
+		cmocka_unit_test(old_mapping_outside_the_range_is_found_when_there_may_be_some),
+		cmocka_unit_test(port_of_sctp_is_looked_up_outside_the_range),
 	};
 
 	return suite_run("nat", tests, sizeof(tests) / sizeof(tests[0]));

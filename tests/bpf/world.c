@@ -59,6 +59,15 @@ const char *world_missing(void)
 	return NULL;
 }
 
+static struct td_cover cover(const char *address, unsigned int length)
+{
+	struct td_cover ret = { .addr = world_address(address) };
+
+	for (unsigned int i = 0; i < length; i++)
+		ret.mask.bytes[i / 8] |= 0x80 >> i % 8;
+	return ret;
+}
+
 struct td_load_config world_load_config(void)
 {
 	struct td_load_config load = {
@@ -75,6 +84,8 @@ struct td_load_config world_load_config(void)
 		.nat_port_max = 40999,
 		.drop_report_interval = TD_TICKS(30),
 		.has_redirect_peer = 1,
+		.pods_ipv4 = cover("10.0.0.0", 96 + 24),
+		.pods_ipv6 = cover("fd00::", 64),
 	};
 
 	memcpy(load.host_mac, host_mac, 6);

@@ -54,7 +54,8 @@ struct world {
 	uint32_t mark;
 };
 
-/* Usual timeouts, short drop reports, ports 30000..30999 for masquerade. */
+/* Usual timeouts, short drop reports, ports 40000..40999 for masquerade, pods within 10.0.0.0/24 and
+ * fd00::/64. */
 struct td_load_config world_load_config(void);
 /* Sizes of maps; 0: as in the object. */
 struct world_sizes {

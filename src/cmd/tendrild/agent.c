@@ -157,6 +157,8 @@ static int open_datapath(struct agent *agent, struct diag *diag)
 		.masquerade = settings->masquerade,
 		.reject = settings->deny == SETTINGS_DENY_REJECT,
 		.load = load_config(settings),
+		.pods_ipv4 = settings->ipv4,
+		.pods_ipv6 = settings->ipv6,
 		.report_interval = ticks(settings->report_interval),
 		.max_ct = settings->maps.ct,
 		.max_ct_new = settings->maps.ct_new,
