@@ -117,6 +117,18 @@ static __always_inline void td_ct_count(struct __sk_buff *skb, struct td_ct *ct,
 	td_ct_add(ct, s->reply, skb->gso_segs ? skb->gso_segs : 1, s->pkt.len);
 }
 
+/* s->ct in place of an entry that ended. Other CPUs' fast paths go by the generation: it is no present
+ * one until all the rest is there. */
+static __always_inline void td_ct_replace(struct td_ct *old, struct td_slow *s)
+{
+	__u32 generation = s->ct.generation;
+
+	s->ct.generation = generation - 1;
+	*old = s->ct;
+	s->ct.generation = generation;
+	__sync_lock_test_and_set(&old->generation, generation);
+}
+
 /* A connection with no entry, or one that has ended and begins again in `old`. */
 static __always_inline int td_admit_new(struct __sk_buff *skb, struct td_slow *s, struct td_ct *old)
 {
@@ -133,7 +145,7 @@ static __always_inline int td_admit_new(struct __sk_buff *skb, struct td_slow *s
 	}
 	td_ct_count(skb, &s->ct, s);
 	if (old)
-		*old = s->ct;
+		td_ct_replace(old, s);
 	else if (td_map_update(&td_ct_new, &s->key, &s->ct, BPF_ANY) < 0 && !reason)
 		return TD_DROP_CT_MAP_INSERTION_FAILED;
 	return reason;
@@ -270,7 +282,8 @@ static __always_inline bool td_denial_is_others(const struct td_ct *ct, const st
  * now, which has no part in what its predecessor began. */
 static __always_inline bool td_ct_is_anothers(const struct td_ct *ct, struct td_slow *s)
 {
-	if (ct->generation == s->generation || s->pkt.related)
+	s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
+	if (ct->generation == s->generation)
 		return false;
 	td_ends_find();
 	return s->end[0].ifindex != ct->ifindex[0] || s->end[1].ifindex != ct->ifindex[1];
@@ -287,15 +300,13 @@ TD_GLOBAL int td_admit(struct __sk_buff *skb)
 		return TD_DROP_INVALID_PACKET_DROPPED;
 	td_tuple_key(&s->pkt.conn, &s->key, &s->high);
 	ct = td_ct_find(&s->key, s->config_flags);
-	if (!ct && s->pkt.related) {
+	if (s->pkt.related && (!ct || td_ct_is_anothers(ct, s))) {
 		td_packet_unrelate(&s->pkt);
 		td_tuple_key(&s->pkt.conn, &s->key, &s->high);
 		ct = td_ct_find(&s->key, s->config_flags);
 	}
-	if (ct)
-		s->reply = s->high != !!(ct->flags & TD_CT_INITIATOR_HIGH);
-	if (!ct || td_ct_begins_again(ct, s) || td_denial_is_others(ct, s) ||
-	    td_ct_is_anothers(ct, s))
+	if (!ct || td_ct_is_anothers(ct, s) || td_ct_begins_again(ct, s) ||
+	    td_denial_is_others(ct, s))
 		return td_admit_new(skb, s, ct);
 	s->found = 1;
 	if (ct->generation != s->generation) {

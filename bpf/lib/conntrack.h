@@ -4,6 +4,8 @@
  * kernel's nf_conntrack, without its window checks. */
 #pragma once
 
+#include <linux/errno.h>
+
 #include "lib/base.h"
 #include "lib/config.h"
 #include "lib/count.h"
@@ -167,6 +169,7 @@ TD_GLOBAL int td_ct_promote(const struct td_ct_key *key)
 	struct td_gc_item item = {};
 	struct td_ct *attempt;
 	struct td_ct ct;
+	int r;
 
 	if (!key)
 		return -1;
@@ -176,7 +179,10 @@ TD_GLOBAL int td_ct_promote(const struct td_ct_key *key)
 	if (!attempt)
 		return -1;
 	ct = *attempt;
-	if (td_map_update(&td_ct, &item.ct, &ct, BPF_NOEXIST) < 0) {
+	r = td_map_update(&td_ct, &item.ct, &ct, BPF_NOEXIST);
+	if (r == -EEXIST) /* another CPU was faster */
+		return 0;
+	if (r < 0) {
 		td_count(TD_STAT_CT_FULL);
 		return -1;
 	}

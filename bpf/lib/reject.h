@@ -13,6 +13,10 @@
 #include "lib/nat.h"
 #include "lib/slow.h"
 
+/* Refusals a second and CPU; what is beyond is met by silence (RFC 4443, 2.4 f; RFC 1812, 4.3.2.8):
+ * a source may be forged. As many as Linux sends (net.ipv4.icmp_msgs_per_sec). */
+#define TD_REFUSAL_BUDGET 1000
+
 /* Bytes of the packet an ICMP refusal quotes, multiples of 4: headers and more. */
 #define TD_QUOTE_MAX 64
 

@@ -160,14 +160,7 @@ TD_GLOBAL int td_report_dns(struct __sk_buff *skb, const struct td_slow *s)
 
 static __always_inline bool td_report_allowed(struct td_slow *s)
 {
-	if (s->now - s->budget_tick >= TD_TICKS_PER_SEC) {
-		s->budget_tick = s->now;
-		s->budget = TD_REPORT_BUDGET;
-	}
-	if (!s->budget)
-		return false;
-	s->budget--;
-	return true;
+	return td_budget_take(&s->reports, s->now, TD_REPORT_BUDGET);
 }
 
 /* The end of a packet that belongs to no connection. */

@@ -17,6 +17,23 @@ struct td_rewrite {
 	__u32 whose; /* 0: source, 1: destination */
 };
 
+/* So many a second and CPU, and no more. */
+struct td_budget {
+	__u32 tick, left;
+};
+
+static __always_inline bool td_budget_take(struct td_budget *budget, __u32 now, __u32 a_second)
+{
+	if (now - budget->tick >= TD_TICKS_PER_SEC) {
+		budget->tick = now;
+		budget->left = a_second;
+	}
+	if (!budget->left)
+		return false;
+	budget->left--;
+	return true;
+}
+
 struct td_slow {
 	struct td_packet pkt;
 	struct td_ct_key key;
@@ -40,9 +57,10 @@ struct td_slow {
 	__u32 direction;   /* td_direction a drop is counted under */
 	__u32 identity;    /* without an entry: of the pod concerned */
 	__u32 endpoint_id;
-	__u32 found;               /* ct is an entry's */
-	__u32 quiet;               /* a drop that is only counted */
-	__u32 budget_tick, budget; /* reports of drops that belong to no connection */
+	__u32 found;              /* ct is an entry's */
+	__u32 quiet;              /* a drop that is only counted */
+	struct td_budget reports; /* of drops that belong to no connection */
+	struct td_budget refusals;
 };
 
 struct {

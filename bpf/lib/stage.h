@@ -82,7 +82,8 @@ static __always_inline int td_refuse(struct __sk_buff *skb, struct td_slow *s, _
 	td_count_drop(reason, direction);
 	if (!s->quiet)
 		td_report_drop(skb, s, reason);
-	if ((s->config_flags & TD_CONFIG_REJECT) && td_refusal_make(skb, s) == 0)
+	if ((s->config_flags & TD_CONFIG_REJECT) &&
+	    td_budget_take(&s->refusals, s->now, TD_REFUSAL_BUDGET) && td_refusal_make(skb, s) == 0)
 		return td_send_back(skb, way);
 	return TD_SHOT;
 }

@@ -266,14 +266,12 @@ static void policy_change_spares_what_stays_allowed(void **state)
 }
 
 /* Pod 1 calls pod 2 and is gone; another pod, which lets nobody in, gets its address. */
-static void connection_does_not_outlive_its_pod(void **state)
+/* Pod 1's address becomes another pod's, which lets nobody in. */
+static void give_address_to_another(struct world *world)
 {
-	struct world *world = suite_world(NULL);
-	const struct packet there = V4(), back = V4_BACK(), syn_back = V4_BACK(.flags = TCP_SYN);
 	const struct td_addr address = world_address("10.0.0.1");
 	struct td_place place;
 
-	handshake(world, &there, &back);
 	assert_int_equal(bpf_map_lookup_elem(world_map(world, "td_addr_map"), &address, &place), 0);
 	place.ifindex += 100;
 	place.endpoint_id = 7;
@@ -281,6 +279,31 @@ static void connection_does_not_outlive_its_pod(void **state)
 	bpf_map_update_elem(world_map(world, "td_addr_map"), &address, &place, BPF_ANY);
 	world_subject(world, 307, 9, 1, TD_SUBJECT_ENFORCED);
 	world_new_generation(world);
+}
+
+static void error_about_a_connection_does_not_hand_it_on(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet there = V4(), back = V4_BACK();
+	const struct packet error = { .src = "10.0.0.2",
+				      .dst = "10.0.0.1",
+				      .protocol = IPPROTO_ICMP,
+				      .icmp_type = 3,
+				      .inner = &there };
+
+	handshake(world, &there, &back);
+	give_address_to_another(world);
+	assert_int_equal(world_from_pod(world, 2, &error), SHOT);
+	assert_int_equal(world_from_pod(world, 2, &back), SHOT);
+}
+
+static void connection_does_not_outlive_its_pod(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet there = V4(), back = V4_BACK(), syn_back = V4_BACK(.flags = TCP_SYN);
+
+	handshake(world, &there, &back);
+	give_address_to_another(world);
 	assert_int_equal(world_from_pod(world, 2, &back), SHOT);
 	assert_int_equal(world_from_pod(world, 2, &syn_back), SHOT);
 }
@@ -492,6 +515,7 @@ int main(void)
 		cmocka_unit_test(policy_change_ends_an_established_connection),
 		cmocka_unit_test(policy_change_spares_what_stays_allowed),
 		cmocka_unit_test(connection_does_not_outlive_its_pod),
+		cmocka_unit_test(error_about_a_connection_does_not_hand_it_on),
 		cmocka_unit_test(full_table_keeps_the_connection_evictable),
 		cmocka_unit_test(live_connection_is_told_at_intervals),
 		cmocka_unit_test(every_packet_is_told_if_asked),

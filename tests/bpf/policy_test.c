@@ -541,6 +541,32 @@ static void refusals_and_errors_are_not_refused(void **state)
 	assert_int_equal(world_from_pod(world, 1, &error), SHOT);
 }
 
+/* Whoever forges sources must not make the node send without end. */
+static void refusals_are_limited(void **state)
+{
+	static const struct packet datagram = { .src = "10.0.0.1",
+						.dst = "10.0.0.2",
+						.sport = 40000,
+						.dport = 80,
+						.protocol = IPPROTO_UDP };
+	struct world *world = suite_world(NULL);
+	unsigned int sent = 0, silent = 0;
+
+	world_config(world, TD_CONFIG_REJECT, 0);
+	world_subject(world, POD_IDENTITY(1), 1, 9, TD_SUBJECT_ENFORCED);
+	/* A machine that manages fewer than the budget a second never exhausts it. */
+	for (int i = 0; i < 20000 && !silent; i++) {
+		if (world_from_pod(world, 1, &datagram) == REDIRECT)
+			sent++;
+		else
+			silent++;
+	}
+	assert_true(sent >= 1000);
+	if (!silent)
+		skip();
+	assert_true(sent < 20000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -554,6 +580,7 @@ int main(void)
 		cmocka_unit_test(classes_tell_protocols_ports_and_icmp_types_apart),
 		cmocka_unit_test(denied_is_refused_aloud_if_asked),
 		cmocka_unit_test(refusals_and_errors_are_not_refused),
+		cmocka_unit_test(refusals_are_limited),
 	};
 
 	return suite_run("policy", tests, sizeof(tests) / sizeof(tests[0]));
