@@ -227,7 +227,10 @@ static struct mix *mix_find(const struct compile *compile, enum td_direction dir
 static int make_terms(struct compile *compile, const struct policy_peer *subject,
 		      enum td_direction direction, uint32_t *ret_flags)
 {
-	const struct policy_view view = { &compile->engine->peers, &compile->list, subject };
+	const struct policy_view view = { .peers = &compile->engine->peers,
+					  .cidrs = &compile->list,
+					  .subject = subject,
+					  .spare_pods = compile->engine->spare_pods };
 	struct policy_terms *terms = &compile->terms;
 	bool isolated = false;
 	int r = 0;

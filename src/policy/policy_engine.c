@@ -36,6 +36,11 @@ void policy_engine_free(struct policy_engine *engine)
 	free(engine);
 }
 
+void policy_engine_spare_pods(struct policy_engine *engine, bool spare)
+{
+	engine->spare_pods = spare;
+}
+
 /* First index whose policy is not below the key. */
 static size_t policy_position(const struct policy_engine *engine, enum object_kind kind,
 			      const char *namespace, const char *name)

@@ -70,6 +70,10 @@ int policy_engine_new(struct policy_engine **ret);
 void policy_engine_free(struct policy_engine *engine);
 DEFINE_FREEP(policy_engine);
 
+/* NetworkPolicy's ipBlock is held against outside addresses only, not against pods' and nodes' own
+ * (the specification leaves it open; default: every address). Before the first policy. */
+void policy_engine_spare_pods(struct policy_engine *engine, bool spare);
+
 /* Puts or replaces a policy (any of the three kinds). Takes a reference. One that is written the
  * same in the same place keeps its rules' numbers. -ENOMEM changes nothing. */
 int policy_engine_put_policy(struct policy_engine *engine, struct object *policy);

@@ -167,6 +167,7 @@ static int add_peers(const struct policy_view *view, const struct policy_prepare
 		     struct policy_terms *terms)
 {
 	const struct policy_rule *rule = prepared->rule;
+	bool everywhere = rule->cidrs_match_all && !view->spare_pods;
 	int r = 0;
 
 	if (rule->any_peer)
@@ -176,8 +177,7 @@ static int add_peers(const struct policy_view *view, const struct policy_prepare
 	for (size_t i = 0; !r && i < rule->entity_count; i++)
 		r = add_entity(view, rule->entities[i], terms);
 	for (size_t i = 0; !r && i < rule->cidr_count; i++)
-		r = add_cidr(view, &rule->cidrs[i], rule->cidrs_match_all ? 0 : TD_PEER_WORLD_ONLY,
-			     terms);
+		r = add_cidr(view, &rule->cidrs[i], everywhere ? 0 : TD_PEER_WORLD_ONLY, terms);
 	return r;
 }
 

@@ -45,6 +45,7 @@ struct policy_view {
 	const struct policy_peers *peers;
 	const struct policy_cidr_list *cidrs;
 	const struct policy_peer *subject; /* its ports resolve the names of ingress rules */
+	bool spare_pods; /* NetworkPolicy's blocks are held against outside addresses only */
 };
 /* Appends what a rule says. -ENOMEM leaves the terms usable for freeing only. */
 int policy_expand(const struct policy_view *view, const struct policy_prepared_rule *rule,

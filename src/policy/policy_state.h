@@ -15,6 +15,7 @@ struct policy_engine {
 	struct policy_prepared **numbered; /* the same, by the numbers of their rules */
 	size_t numbered_room;
 	uint32_t next_rule;
+	bool spare_pods;
 	struct policy_cidr_list list; /* in force */
 	struct policy_subject *changed;
 };

@@ -163,7 +163,7 @@ static void expect_row(struct script *script, enum td_direction direction, const
 	assert_int_equal(strlen(want), script->peer_count);
 	for (size_t i = 0; i < script->peer_count; i++)
 		got[i] = policy_world_verdict(script->world, direction, probe, subject,
-					      script->peers[i], true);
+					      script->peers[i]);
 	script->cells += (unsigned int)script->peer_count;
 	if (strcmp(got, want) != 0)
 		fail_msg("%s:%u: %s of %s, %s: got %s, expected %s", script->file, script->line,

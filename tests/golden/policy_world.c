@@ -6,31 +6,14 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
-
-#define PODS_MAX       16
-#define NAMESPACES_MAX 8
-
-struct member {
-	struct object *pod;
-	char full[64]; /* NS/NAME */
-	struct td_addr addr;
-	bool has_addr;
-	uint32_t identity; /* 0: none yet */
-};
+#include "policy/policy_scene.h"
 
 struct policy_world {
-	struct identities *identities;
-	struct policy_engine *engine;
-	struct object *namespaces[NAMESPACES_MAX];
-	size_t namespace_count;
-	struct member members[PODS_MAX];
-	size_t member_count;
-	bool dirty;
+	struct policy_scene *scene;
 };
 
 struct policy_world *policy_world_new(void)
@@ -38,8 +21,7 @@ struct policy_world *policy_world_new(void)
 	struct policy_world *world = calloc(1, sizeof(*world));
 
 	assert_non_null(world);
-	assert_int_equal(identities_new(&world->identities), 0);
-	assert_int_equal(policy_engine_new(&world->engine), 0);
+	assert_int_equal(policy_scene_new(&(struct policy_scene_options){ 0 }, &world->scene), 0);
 	return world;
 }
 
@@ -47,12 +29,7 @@ void policy_world_free(struct policy_world *world)
 {
 	if (!world)
 		return;
-	for (size_t i = 0; i < world->member_count; i++)
-		object_unref(world->members[i].pod);
-	for (size_t i = 0; i < world->namespace_count; i++)
-		object_unref(world->namespaces[i]);
-	policy_engine_free(world->engine);
-	identities_free(world->identities);
+	policy_scene_free(world->scene);
 	free(world);
 }
 
@@ -60,105 +37,38 @@ static void set_labels(struct object *object, const char *text)
 {
 	char *copy = strdup(text), *rest = copy, *item;
 
-	labels_free(object->labels);
-	object->labels = labels_new();
 	while (strcmp(text, "-") != 0 && (item = strsep(&rest, ",")))
 		assert_int_equal(label_parse(item, object->labels), 0);
 	free(copy);
 }
 
-static struct object *find_namespace(struct policy_world *world, const char *name)
+/* Takes the object. */
+static void put(struct policy_world *world, struct object *object)
 {
-	for (size_t i = 0; i < world->namespace_count; i++)
-		if (strcmp(world->namespaces[i]->name, name) == 0)
-			return world->namespaces[i];
-	return NULL;
-}
+	struct diag diag = { 0 };
 
-static struct member *find_member(struct policy_world *world, const char *full)
-{
-	for (size_t i = 0; i < world->member_count; i++)
-		if (strcmp(world->members[i].full, full) == 0)
-			return &world->members[i];
-	return NULL;
-}
-
-static void member_leave(struct policy_world *world, struct member *member)
-{
-	uint32_t number = member->identity;
-
-	if (!number)
-		return;
-	identities_put(world->identities, number);
-	if (!identities_find(world->identities, number)->refs)
-		policy_engine_delete_identity(world->engine, number);
-	member->identity = 0;
-	world->dirty = true;
-}
-
-/* The member's identity after its labels, or its namespace's, have changed. */
-static void member_enter(struct policy_world *world, struct member *member)
-{
-	_cleanup_(labels_freep) struct labels *labels = NULL;
-	struct object *pod = member->pod;
-	uint32_t number;
-
-	assert_int_equal(identity_labels(pod, find_namespace(world, pod->namespace), pod->namespace,
-					 NULL, &labels),
-			 0);
-	assert_int_equal(identities_get(world->identities, labels, pod->pod.ports,
-					pod->pod.port_count, &number),
-			 0);
-	assert_int_equal(policy_engine_put_identity(world->engine,
-						    identities_find(world->identities, number)),
-			 0);
-	member_leave(world, member);
-	member->identity = number;
-	world->dirty = true;
+	if (policy_scene_put(world->scene, &object, 1, &diag))
+		fail_msg("%s: %s", object->name, diag.text);
+	object_unref(object);
 }
 
 void policy_world_namespace(struct policy_world *world, const char *name, const char *labels)
 {
-	struct object *object = find_namespace(world, name);
+	struct object *object = object_new(OBJECT_NAMESPACE, "", name);
 
-	if (!object) {
-		assert_true(world->namespace_count < NAMESPACES_MAX);
-		object = object_new(OBJECT_NAMESPACE, "", name);
-		world->namespaces[world->namespace_count++] = object;
-	}
 	set_labels(object, labels);
-	for (size_t i = 0; i < world->member_count; i++)
-		if (strcmp(world->members[i].pod->namespace, name) == 0)
-			member_enter(world, &world->members[i]);
-}
-
-void policy_world_pod_delete(struct policy_world *world, const char *pod)
-{
-	struct member *member = find_member(world, pod);
-
-	assert_non_null(member);
-	member_leave(world, member);
-	object_unref(member->pod);
-	*member = world->members[--world->member_count];
+	put(world, object);
 }
 
 void policy_world_namespace_delete(struct policy_world *world, const char *name)
 {
-	for (size_t i = world->member_count; i--;)
-		if (strcmp(world->members[i].pod->namespace, name) == 0)
-			policy_world_pod_delete(world, world->members[i].full);
-	for (size_t i = 0; i < world->namespace_count; i++) {
-		if (strcmp(world->namespaces[i]->name, name) != 0)
-			continue;
-		object_unref(world->namespaces[i]);
-		world->namespaces[i] = world->namespaces[--world->namespace_count];
-	}
+	assert_int_equal(policy_scene_delete(world->scene, OBJECT_NAMESPACE, "", name), 0);
 }
 
 void policy_world_pod(struct policy_world *world, const struct policy_world_pod *pod)
 {
 	struct object *object = object_new(OBJECT_POD, pod->namespace, pod->name);
-	struct member *member;
+	struct td_addr addr;
 
 	set_labels(object, pod->labels);
 	free(object->pod.service_account);
@@ -169,47 +79,61 @@ void policy_world_pod(struct policy_world *world, const struct policy_world_pod 
 		object->pod.ports[i].name = strdup(pod->ports[i].name);
 	}
 	object->pod.port_count = pod->port_count;
-	assert_true(world->member_count < PODS_MAX);
-	member = &world->members[world->member_count++];
-	*member = (struct member){ .pod = object };
-	snprintf(member->full, sizeof(member->full), "%s/%s", pod->namespace, pod->name);
-	member->has_addr = pod->address && strcmp(pod->address, "-") != 0;
-	if (member->has_addr)
-		assert_int_equal(address_parse(pod->address, &member->addr), 0);
-	member_enter(world, member);
+	put(world, object);
+	if (!pod->address || strcmp(pod->address, "-") == 0)
+		return;
+	assert_int_equal(address_parse(pod->address, &addr), 0);
+	assert_int_equal(policy_scene_set_address(world->scene, pod->namespace, pod->name, &addr),
+			 0);
+}
+
+static void split(const char *pod, char namespace[static 64], const char **ret_name)
+{
+	const char *slash = strchr(pod, '/');
+
+	assert_non_null(slash);
+	snprintf(namespace, 64, "%.*s", (int)(slash - pod), pod);
+	*ret_name = slash + 1;
 }
 
 void policy_world_relabel(struct policy_world *world, const char *pod, const char *labels)
 {
-	struct member *member = find_member(world, pod);
+	_cleanup_(object_unrefp) struct object *like = object_new(OBJECT_POD, "", "");
+	char namespace[64];
+	const char *name;
 
-	assert_non_null(member);
-	set_labels(member->pod, labels);
-	member_enter(world, member);
+	split(pod, namespace, &name);
+	set_labels(like, labels);
+	assert_int_equal(policy_scene_label_pod(world->scene, namespace, name, like->labels), 0);
+}
+
+void policy_world_pod_delete(struct policy_world *world, const char *pod)
+{
+	char namespace[64];
+	const char *name;
+
+	split(pod, namespace, &name);
+	assert_int_equal(policy_scene_delete(world->scene, OBJECT_POD, namespace, name), 0);
 }
 
 void policy_world_put(struct policy_world *world, const char *text)
 {
-	_cleanup_(object_list_freep) struct object_list *list = NULL;
 	struct diag diag = { 0 };
 	char message[DIAG_TEXT_MAX];
 
-	if (object_parse(text, strlen(text), &(struct object_parse_options){ 0 }, &list, &diag)) {
+	if (policy_scene_put_text(world->scene, text, strlen(text),
+				  &(struct object_parse_options){ 0 }, &diag)) {
 		diag_format(&diag, message, sizeof(message));
 		fail_msg("refused: %s: %s", message, text);
 	}
-	for (size_t i = 0; i < list->count; i++)
-		assert_int_equal(policy_engine_put_policy(world->engine, list->items[i]), 0);
-	world->dirty = true;
 }
 
 void policy_world_refuse(struct policy_world *world, const char *text)
 {
-	_cleanup_(object_list_freep) struct object_list *list = NULL;
 	struct diag diag = { 0 };
 
-	if (object_parse(text, strlen(text), &(struct object_parse_options){ 0 }, &list, &diag) !=
-	    -EINVAL)
+	if (policy_scene_put_text(world->scene, text, strlen(text),
+				  &(struct object_parse_options){ 0 }, &diag) != -EINVAL)
 		fail_msg("not refused: %s", text);
 	assert_true(diag_is_set(&diag));
 }
@@ -220,78 +144,29 @@ void policy_world_delete(struct policy_world *world, const char *kind, const cha
 	enum object_kind number;
 
 	assert_int_equal(object_kind_parse(kind, &number), 0);
-	policy_engine_delete_policy(world->engine, number, namespace, name);
-	world->dirty = true;
+	assert_int_equal(policy_scene_delete(world->scene, number, namespace, name), 0);
 }
 
-static void parse_probe(const char *probe, struct policy_query *query)
+static struct policy_party party(struct policy_world *world, const char *text)
 {
-	static const struct {
-		const char *name;
-		uint8_t protocol;
-	} protocols[] = {
-		{ "TCP", IPPROTO_TCP },   { "UDP", IPPROTO_UDP },       { "SCTP", IPPROTO_SCTP },
-		{ "ICMP", IPPROTO_ICMP }, { "ICMPv6", IPPROTO_ICMPV6 },
-	};
-	const char *slash = strchr(probe, '/');
+	struct policy_party found;
+	struct diag diag = { 0 };
 
-	assert_non_null(slash);
-	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
-		if (strlen(protocols[i].name) == (size_t)(slash - probe) &&
-		    strncmp(probe, protocols[i].name, (size_t)(slash - probe)) == 0)
-			query->protocol = protocols[i].protocol;
-	assert_int_not_equal(query->protocol, 0);
-	query->port = (uint16_t)atoi(slash + 1);
-}
-
-static void parse_peer(struct policy_world *world, const char *peer, bool blocks,
-		       struct policy_query *query)
-{
-	static const struct {
-		const char *name;
-		uint32_t identity;
-	} reserved[] = {
-		{ "host", TD_ID_HOST },           { "remote-node", TD_ID_REMOTE_NODE },
-		{ "health", TD_ID_HEALTH },       { "ingress", TD_ID_INGRESS },
-		{ "unmanaged", TD_ID_UNMANAGED }, { "kube-apiserver", TD_ID_KUBE_APISERVER },
-		{ "init", TD_ID_INIT },
-	};
-	const struct member *member = find_member(world, peer);
-	struct td_addr addr;
-
-	if (member) {
-		query->identity = member->identity;
-		if (member->has_addr && blocks)
-			query->cidr = policy_engine_cidr_of(world->engine, &member->addr);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
-		if (strcmp(reserved[i].name, peer) == 0)
-			query->identity = reserved[i].identity;
-	if (query->identity)
-		return;
-	if (address_parse(peer, &addr) < 0)
-		fail_msg("peer \"%s\": no pod, entity or address", peer);
-	query->identity = TD_ID_WORLD;
-	query->outside = true;
-	query->cidr = policy_engine_cidr_of(world->engine, &addr);
+	if (policy_scene_party(world->scene, text, &found, &diag))
+		fail_msg("%s", diag.text);
+	return found;
 }
 
 char policy_world_verdict(struct policy_world *world, enum td_direction direction,
-			  const char *probe, const char *subject, const char *peer, bool blocks)
+			  const char *probe, const char *subject, const char *peer)
 {
-	const struct member *member = find_member(world, subject);
-	struct policy_query query = { 0 };
-	const struct policy_subject *changed, *compiled;
-	size_t count;
+	struct policy_party whose = party(world, subject), other = party(world, peer);
+	struct policy_decision decision;
+	struct policy_probe asked;
 
-	if (world->dirty)
-		assert_int_equal(policy_engine_compile(world->engine, &changed, &count), 0);
-	world->dirty = false;
-	assert_non_null(member);
-	parse_probe(probe, &query);
-	parse_peer(world, peer, blocks, &query);
-	compiled = policy_engine_subject(world->engine, member->identity);
-	assert_non_null(compiled);
-	return policy_verdict(compiled->table[direction], &query).allowed ? '.' : 'X';
+	assert_int_equal(policy_probe_parse(probe, &asked), 0);
+	asked.ipv6 = asked.ipv6 || address_is_zero(&other.ip[0]);
+	assert_int_equal(
+		policy_scene_judge(world->scene, direction, &whose, &other, &asked, &decision), 0);
+	return decision.allowed ? '.' : 'X';
 }

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy_world: a small cluster to judge policies in: namespaces, pods, what the outside is.
+/* policy_world: policy/policy_scene.h with words for tests: any error fails the running cmocka test.
  *
  * In: pods, namespaces, policy objects as text    Out: one verdict at a time, '.' or 'X'
- * Owns: everything    Thread: one
- *
- * Goes the way of the agent: objects are parsed, labels derived, identities allocated, policies
- * compiled; the verdict is policy_verdict()'s. Fails the running cmocka test on any error. */
+ * Owns: everything    Thread: one */
 #pragma once
 
 #include "policy/policy_engine.h"
@@ -15,7 +12,7 @@ struct policy_world *policy_world_new(void);
 void policy_world_free(struct policy_world *world);
 DEFINE_FREEP(policy_world);
 
-/* Puts or relabels a namespace. "a=b,c=d" or "-" for none. */
+/* Puts or relabels a namespace. "a=b,c=d" or "-" for none. Deleting takes its pods along. */
 void policy_world_namespace(struct policy_world *world, const char *name, const char *labels);
 void policy_world_namespace_delete(struct policy_world *world, const char *name);
 
@@ -40,6 +37,6 @@ void policy_world_delete(struct policy_world *world, const char *kind, const cha
 			 const char *name);
 
 /* Verdict for a subject "NS/NAME", a peer ("NS/NAME", an entity's word or an address) and a probe
- * ("TCP/80", "ICMP/8"). blocks: address blocks are held against pods' addresses too. */
+ * ("TCP/80", "ICMP/8"). */
 char policy_world_verdict(struct policy_world *world, enum td_direction direction,
-			  const char *probe, const char *subject, const char *peer, bool blocks);
+			  const char *probe, const char *subject, const char *peer);
