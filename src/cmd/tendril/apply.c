@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "admin.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/admin_client.h"
 #include "base/cleanup.h"
-#include "base/log.h"
+#include "input.h"
 
 #define FILES_MAX 64
-#define TEXT_MAX  (17u << 20) /* the agent refuses more than 16 MB, and says so itself */
 
 struct options {
 	const char *files[FILES_MAX];
@@ -32,32 +30,6 @@ static int set(const struct verb_option *option, const char *value, void *data)
 		return EXIT_USAGE;
 	}
 	options->files[options->file_count++] = value;
-	return 0;
-}
-
-/* "-" is stdin. Returns 0 or an exit code. */
-static int read_file(const char *path, char **ret, size_t *ret_len)
-{
-	_cleanup_fclose_ FILE *opened = NULL;
-	_cleanup_free_ char *text = malloc(TEXT_MAX);
-	FILE *file = stdin;
-
-	if (strcmp(path, "-")) {
-		opened = fopen(path, "re");
-		if (!opened) {
-			fprintf(stderr, "%s: cannot be read: %s\n", path, log_strerror(errno));
-			return EXIT_NO;
-		}
-		file = opened;
-	}
-	if (!text)
-		return EXIT_NO;
-	*ret_len = fread(text, 1, TEXT_MAX, file);
-	if (ferror(file)) {
-		fprintf(stderr, "%s: cannot be read: %s\n", path, log_strerror(errno));
-		return EXIT_NO;
-	}
-	*ret = take_ptr(text);
 	return 0;
 }
 
@@ -89,7 +61,7 @@ static int apply_file(const struct cli *cli, const struct options *options, cons
 	if (!name || asprintf(&url, "/v1/objects?name=%s%s", name,
 			      options->skip_other_kinds ? "&skip_other_kinds=1" : "") < 0)
 		return EXIT_NO;
-	r = read_file(path, &text, &len);
+	r = input_read(path, &text, &len);
 	if (r == 0)
 		r = admin_request(cli, "POST", url, text, len, &answer);
 	if (r == 0)

@@ -19,14 +19,29 @@ static void print_values(const struct verb *verb)
 	for (const struct verb_option *option = verb->options; option && option->name; option++) {
 		if (!option->values)
 			continue;
-		printf("\t%s:--%s", verb->name, option->name);
+		printf("\t'%s':--%s", verb->name, option->name);
 		if (option->letter)
-			printf("|%s:-%c", verb->name, option->letter);
+			printf("|'%s':-%c", verb->name, option->letter);
 		if (option->values[0] == '@')
 			printf(") COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n");
 		else
 			printf(") words=\"%s\" ;;\n", option->values);
 	}
+}
+
+static void print_case(const struct verb *verb)
+{
+	printf("\t'%s') words=\"", verb->name);
+	print_words_of(verb);
+	printf("\" ;;\n");
+}
+
+/* Verbs whose second word is part of their name. */
+static void print_with_subs(void)
+{
+	for (const struct verb *const *verb = verbs; *verb; verb++)
+		if ((*verb)->subs)
+			printf("%s ", (*verb)->name);
 }
 
 static void print_bash(void)
@@ -36,22 +51,21 @@ static void print_bash(void)
 	       "\tlocal current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
 	       "\tlocal verb= words= i\n"
 	       "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	       "\t\t[[ ${COMP_WORDS[i]} == -* ]] || { verb=${COMP_WORDS[i]}; break; }\n"
+	       "\t\t[[ ${COMP_WORDS[i]} == -* ]] && continue\n"
+	       "\t\tverb=${verb:+$verb }${COMP_WORDS[i]}\n"
+	       "\t\tcase $verb in ");
+	print_with_subs();
+	printf(") ;; *) break ;; esac\n"
 	       "\tdone\n"
 	       "\tcase \"$verb:$before\" in\n");
-	for (const struct verb *const *verb = verbs; *verb; verb++)
-		print_values(*verb);
+	verb_for_each(print_values);
 	printf("\tesac\n"
 	       "\tif [[ -z $words ]]; then case \"$verb\" in\n"
 	       "\t'') words=\"--help --version --run-dir --color");
 	for (const struct verb *const *verb = verbs; *verb; verb++)
 		printf(" %s", (*verb)->name);
 	printf("\" ;;\n");
-	for (const struct verb *const *verb = verbs; *verb; verb++) {
-		printf("\t%s) words=\"", (*verb)->name);
-		print_words_of(*verb);
-		printf("\" ;;\n");
-	}
+	verb_for_each(print_case);
 	printf("\tesac; fi\n"
 	       "\tCOMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
 	       "}\n"
@@ -66,25 +80,46 @@ static void print_zsh(void)
 	print_bash();
 }
 
+/* "VERB" or "VERB SUB": the last word is seen only behind the first. */
+static void print_fish_seen(const struct verb *verb)
+{
+	const char *space = strchr(verb->name, ' ');
+
+	printf("'__fish_seen_subcommand_from %.*s",
+	       space ? (int)(space - verb->name) : (int)strlen(verb->name), verb->name);
+	if (space)
+		printf("; and __fish_seen_subcommand_from %s", space + 1);
+	printf("'");
+}
+
+static void print_fish_verb(const struct verb *verb)
+{
+	const char *space = strchr(verb->name, ' ');
+
+	if (space)
+		printf("complete -c tendril -f -n '__fish_seen_subcommand_from %.*s' -a %s",
+		       (int)(space - verb->name), verb->name, space + 1);
+	else
+		printf("complete -c tendril -f -n __fish_use_subcommand -a %s", verb->name);
+	printf(" -d '%s'\n", verb->summary);
+	for (const struct verb_option *option = verb->options; option && option->name; option++) {
+		printf("complete -c tendril -n ");
+		print_fish_seen(verb);
+		printf(" -l %s", option->name);
+		if (option->letter)
+			printf(" -s %c", option->letter);
+		if (option->arg)
+			printf(" -r");
+		if (option->values && option->values[0] != '@')
+			printf(" -f -a '%s'", option->values);
+		printf("\n");
+	}
+}
+
 static void print_fish(void)
 {
 	printf("# fish completion for tendril; written by 'tendril completion fish'\n");
-	for (const struct verb *const *verb = verbs; *verb; verb++) {
-		printf("complete -c tendril -f -n __fish_use_subcommand -a %s -d '%s'\n",
-		       (*verb)->name, (*verb)->summary);
-		for (const struct verb_option *option = (*verb)->options; option && option->name;
-		     option++) {
-			printf("complete -c tendril -n '__fish_seen_subcommand_from %s' -l %s",
-			       (*verb)->name, option->name);
-			if (option->letter)
-				printf(" -s %c", option->letter);
-			if (option->arg)
-				printf(" -r");
-			if (option->values && option->values[0] != '@')
-				printf(" -f -a '%s'", option->values);
-			printf("\n");
-		}
-	}
+	verb_for_each(print_fish_verb);
 }
 
 static const struct {

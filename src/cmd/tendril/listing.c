@@ -148,25 +148,16 @@ static int set_output(const struct verb_option *option, const char *value, void 
 	return 0;
 }
 
-int listing_run(const struct cli *cli, const struct verb *verb, const struct listing *listing,
-		int argc, char **argv)
+static int show(const struct cli *cli, const struct listing *listing, bool as_json)
 {
 	_cleanup_json_ json_t *answer = NULL;
-	bool json = false;
-	int first, r;
+	const json_t *rows;
+	int r = admin_get(cli, listing->path, &answer);
 
-	r = verb_parse(verb, argc, argv, false, set_output, &json, &first);
 	if (r)
 		return r;
-	if (argc - first != 1 || strcmp(argv[first], "list"))
-		return verb_usage_error(verb, "expected 'tendril %s list'", verb->name);
-	r = admin_get(cli, listing->path, &answer);
-	if (r)
-		return r;
-
-	const json_t *rows = json_object_get(answer, listing->field);
-
-	if (json) {
+	rows = json_object_get(answer, listing->field);
+	if (as_json) {
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		putchar('\n');
 	} else if (json_array_size(rows) == 0) {
@@ -175,4 +166,30 @@ int listing_run(const struct cli *cli, const struct verb *verb, const struct lis
 		listing_print(listing, rows);
 	}
 	return 0;
+}
+
+int listing_run(const struct cli *cli, const struct verb *verb, const struct listing *listing,
+		int argc, char **argv)
+{
+	bool json = false;
+	int first, r = verb_parse(verb, argc, argv, false, set_output, &json, &first);
+
+	if (r)
+		return r;
+	if (argc - first != 1 || strcmp(argv[first], "list"))
+		return verb_usage_error(verb, "expected 'tendril %s list'", verb->name);
+	return show(cli, listing, json);
+}
+
+int listing_run_plain(const struct cli *cli, const struct verb *verb,
+		      const struct listing *listing, int argc, char **argv)
+{
+	bool json = false;
+	int first, r = verb_parse(verb, argc, argv, false, set_output, &json, &first);
+
+	if (r)
+		return r;
+	if (first < argc)
+		return verb_usage_error(verb, "found '%s', expected nothing more", argv[first]);
+	return show(cli, listing, json);
 }

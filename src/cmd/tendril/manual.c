@@ -88,8 +88,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 	       "variable\n.Ev TENDRIL_RUN_DIR .\n"
 	       "Colours appear on a terminal only, and not if\n.Ev NO_COLOR\nis set.\n"
 	       ".Sh VERBS\n");
-	for (const struct verb *const *each = verbs; *each; each++)
-		print_verb(*each);
+	verb_for_each(print_verb);
 	printf(".Sh EXIT STATUS\n.Bl -tag -width Ds\n"
 	       ".It 0\nDone.\n.It 1\nThe answer is no, or something failed: stderr says what.\n"
 	       ".It 2\nWrong usage.\n.It 3\nThe agent or the server cannot be reached.\n.El\n"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* tendril policy: what is in force, and tools that answer before and without a node. */
 #include "admin.h"
 
 static const struct listing listing = {
@@ -18,17 +19,34 @@ static const struct listing listing = {
 		},
 };
 
-static int run(const struct cli *cli, const struct verb *verb, int argc, char **argv)
+static int run_list(const struct cli *cli, const struct verb *verb, int argc, char **argv)
 {
-	return listing_run(cli, verb, &listing, argc, argv);
+	return listing_run_plain(cli, verb, &listing, argc, argv);
 }
+
+const struct verb verb_policy_list = {
+	.name = "policy list",
+	.summary = "policies in force",
+	.synopsis = "[-o table|json]",
+	.help = "Lists the policies in force, where each was written, and how many workloads it selects.",
+	.options = listing_options,
+	.run = run_list,
+};
+
+static const struct verb *const subs[] = {
+	&verb_policy_list,
+	&verb_policy_explain,
+	&verb_policy_verdicts,
+	NULL,
+};
 
 const struct verb verb_policy = {
 	.name = "policy",
-	.summary = "list policies and their rules",
-	.synopsis = "list [-o table|json]",
-	.help = "Lists the policies in force, where each was written, and how many workloads it selects.",
-	.arguments = "list",
-	.options = listing_options,
-	.run = run,
+	.summary = "list policies, explain verdicts, judge cases",
+	.synopsis = "list|explain|verdicts ...",
+	.help = "What policies do: those in force, who decided about a connection, and whether\n"
+		"collections of cases come out as expected.",
+	.arguments = "list explain verdicts",
+	.subs = subs,
+	.run = verb_run_sub,
 };

@@ -37,9 +37,24 @@ static void print_option(const struct verb_option *option)
 		printf("  %-28s %s\n", left, option->help);
 }
 
+static const char *sub_name(const struct verb *sub)
+{
+	return strrchr(sub->name, ' ') + 1;
+}
+
+static void print_subs(const struct verb *verb)
+{
+	putchar('\n');
+	for (const struct verb *const *sub = verb->subs; *sub; sub++)
+		printf("  %-14s %s\n", sub_name(*sub), (*sub)->summary);
+	printf("\n'tendril %s SUB --help' tells more of one.\n", verb->name);
+}
+
 void verb_help(const struct verb *verb)
 {
 	printf("Usage: tendril %s %s\n\n%s\n", verb->name, verb->synopsis, verb->help);
+	if (verb->subs)
+		print_subs(verb);
 	if (!verb->options)
 		return;
 	printf("\nOptions:\n");
@@ -109,4 +124,28 @@ int verb_parse(const struct verb *verb, int argc, char **argv, bool stop_early,
 	}
 	*ret_first = optind;
 	return 0;
+}
+
+int verb_run_sub(const struct cli *cli, const struct verb *verb, int argc, char **argv)
+{
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		verb_help(verb);
+		return 0;
+	}
+	for (const struct verb *const *sub = verb->subs; argc > 1 && *sub; sub++)
+		if (strcmp(sub_name(*sub), argv[1]) == 0)
+			return (*sub)->run(cli, *sub, argc - 1, argv + 1);
+	if (argc > 1)
+		return verb_usage_error(verb, "found '%s', expected one of %s", argv[1],
+					verb->arguments);
+	return verb_usage_error(verb, "expected one of %s", verb->arguments);
+}
+
+void verb_for_each(void (*fn)(const struct verb *verb))
+{
+	for (const struct verb *const *verb = verbs; *verb; verb++) {
+		fn(*verb);
+		for (const struct verb *const *sub = (*verb)->subs; sub && *sub; sub++)
+			fn(*sub);
+	}
 }

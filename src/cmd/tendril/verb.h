@@ -37,11 +37,16 @@ struct verb {
 	const char *help;      /* paragraphs; examples first */
 	const char *arguments; /* words or "@file" to complete after the verb; NULL: none */
 	const struct verb_option *options; /* NULL: only --help */
+	/* Verbs of its own, ending with NULL, named "VERB SUB"; then run is verb_run_sub() and there
+	 * are no options. */
+	const struct verb *const *subs;
 	int (*run)(const struct cli *cli, const struct verb *verb, int argc, char **argv);
 };
 
 /* All verbs, in the order of the help; ends with NULL. */
 extern const struct verb *const verbs[];
+
+extern const struct verb verb_policy_explain, verb_policy_list, verb_policy_verdicts;
 
 extern const struct verb verb_apply, verb_bugreport, verb_cleanup, verb_completion,
 	verb_connectivity, verb_ct, verb_delete, verb_endpoint, verb_get, verb_identity, verb_list,
@@ -59,6 +64,12 @@ int verb_parse(const struct verb *verb, int argc, char **argv, bool stop_early,
 /* Says "tendril VERB: text", and where to find help. Returns EXIT_USAGE. */
 int verb_usage_error(const struct verb *verb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Runs the one of verb->subs that argv[1] names, with argv + 1. */
+int verb_run_sub(const struct cli *cli, const struct verb *verb, int argc, char **argv);
+
+/* Calls fn for every verb, each before its subs. */
+void verb_for_each(void (*fn)(const struct verb *verb));
 
 /* Prints the verb's help to stdout. */
 void verb_help(const struct verb *verb);
