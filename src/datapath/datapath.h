@@ -96,6 +96,8 @@ int datapath_sync_endpoints(struct datapath *datapath, const struct datapath_end
 			    size_t count);
 /* Addresses of this node (identity host) and uplinks, from netlink. */
 int datapath_sync_host_addresses(struct datapath *datapath);
+/* As last synced; borrowed until the next sync. */
+const struct td_addr *datapath_host_addresses(const struct datapath *datapath, size_t *ret_count);
 /* Readable when they may have changed; not the caller's to close. */
 int datapath_watch_fd(const struct datapath *datapath);
 /* Reads what happened and syncs. 1: something changed, call datapath_commit(); 0; -errno. */

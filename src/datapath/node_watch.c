@@ -85,6 +85,12 @@ int datapath_sync_node(struct datapath *datapath, struct diag *diag)
 	return r < 0 ? r : s;
 }
 
+const struct td_addr *datapath_host_addresses(const struct datapath *datapath, size_t *ret_count)
+{
+	*ret_count = datapath->host_address_count;
+	return datapath->host_addresses;
+}
+
 int datapath_sync_host_addresses(struct datapath *datapath)
 {
 	struct diag diag = { 0 };

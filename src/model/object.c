@@ -134,6 +134,12 @@ bool object_kind_is_namespaced(enum object_kind kind)
 	return kinds[kind].namespaced;
 }
 
+bool object_kind_is_policy(enum object_kind kind)
+{
+	return kind == OBJECT_NETWORK_POLICY || kind == OBJECT_CILIUM_NETWORK_POLICY ||
+	       kind == OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY;
+}
+
 struct object *object_new(enum object_kind kind, const char *namespace, const char *name)
 {
 	_cleanup_(object_unrefp) struct object *object = calloc(1, sizeof(*object));

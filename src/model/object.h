@@ -144,6 +144,8 @@ const char *object_kind_name(enum object_kind kind);
 /* Case-insensitive; also plurals and kubectl's short names (po, svc, netpol, cnp, ccnp, ns). -ENOENT. */
 int object_kind_parse(const char *text, enum object_kind *ret);
 bool object_kind_is_namespaced(enum object_kind kind);
+/* NetworkPolicy and Cilium's two: object.policy is theirs. */
+bool object_kind_is_policy(enum object_kind kind);
 
 struct object_list {
 	struct object **items;

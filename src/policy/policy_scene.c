@@ -25,15 +25,11 @@ struct policy_scene {
 	size_t pod_count, pod_room;
 	struct scene_pod **imagined; /* pods that might be, of parties given by labels */
 	size_t imagined_count, imagined_room;
+	struct td_addr *node_ips;
+	size_t node_ip_count, node_ip_room;
 	bool dirty;
 	int lost; /* a change the listener could not take: -ENOMEM for ever */
 };
-
-static bool is_policy(enum object_kind kind)
-{
-	return kind == OBJECT_NETWORK_POLICY || kind == OBJECT_CILIUM_NETWORK_POLICY ||
-	       kind == OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY;
-}
 
 /* ---- pods */
 
@@ -202,9 +198,9 @@ static int take_event(struct policy_scene *scene, const struct store_event *even
 		r = pod_put(scene, event->after);
 	} else if (object->kind == OBJECT_POD) {
 		pod_delete(scene, object);
-	} else if (is_policy(object->kind) && event->after) {
+	} else if (object_kind_is_policy(object->kind) && event->after) {
 		r = policy_engine_put_policy(scene->engine, (struct object *)event->after);
-	} else if (is_policy(object->kind)) {
+	} else if (object_kind_is_policy(object->kind)) {
 		policy_engine_delete_policy(scene->engine, object->kind, object->namespace,
 					    object->name);
 	}
@@ -357,6 +353,18 @@ int policy_scene_set_address(struct policy_scene *scene, const char *namespace, 
 	return 0;
 }
 
+int policy_scene_add_node_address(struct policy_scene *scene, const struct td_addr *addr)
+{
+	struct td_addr *ips = array_room(scene->node_ips, scene->node_ip_count,
+					 &scene->node_ip_room, sizeof(*ips));
+
+	if (!ips)
+		return -ENOMEM;
+	scene->node_ips = ips;
+	ips[scene->node_ip_count++] = *addr;
+	return 0;
+}
+
 static int enter_dirty(struct policy_scene *scene, struct scene_pod *const *pods, size_t count)
 {
 	int r = 0;
@@ -439,6 +447,9 @@ static bool party_of_address(const struct policy_scene *scene, const char *text,
 			return true;
 		}
 	*ret = (struct policy_party){ .identity = TD_ID_WORLD, .outside = true };
+	for (size_t i = 0; i < scene->node_ip_count; i++)
+		if (address_compare(&scene->node_ips[i], &addr) == 0)
+			*ret = (struct policy_party){ .identity = TD_ID_HOST };
 	ret->ip[ipv6] = addr;
 	address_format(&addr, ret->text);
 	return true;
@@ -638,6 +649,7 @@ void policy_scene_free(struct policy_scene *scene)
 		pod_free(scene, scene->imagined[i]);
 	free(scene->pods);
 	free(scene->imagined);
+	free(scene->node_ips);
 	policy_engine_free(scene->engine);
 	identities_free(scene->identities);
 	store_free(scene->store);

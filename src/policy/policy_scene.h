@@ -44,6 +44,9 @@ int policy_scene_label_pod(struct policy_scene *scene, const char *namespace, co
 int policy_scene_set_address(struct policy_scene *scene, const char *namespace, const char *name,
 			     const struct td_addr *addr);
 
+/* An address of the node itself: it means host. -ENOMEM. */
+int policy_scene_add_node_address(struct policy_scene *scene, const struct td_addr *addr);
+
 #define POLICY_PARTY_TEXT_MAX 256
 
 /* One end of a conversation. */

@@ -181,8 +181,8 @@ int listing_run(const struct cli *cli, const struct verb *verb, const struct lis
 	return show(cli, listing, json);
 }
 
-int listing_run_plain(const struct cli *cli, const struct verb *verb,
-		      const struct listing *listing, int argc, char **argv)
+int listing_run_plain(const struct cli *cli, const struct verb *verb, const struct listing *listing,
+		      int argc, char **argv)
 {
 	bool json = false;
 	int first, r = verb_parse(verb, argc, argv, false, set_output, &json, &first);

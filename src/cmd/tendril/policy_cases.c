@@ -143,19 +143,18 @@ static json_t *ports_of(const json_t *pod)
 	size_t i;
 
 	json_array_foreach (json_object_get(pod, "ports"), i, value)
-		json_array_append_new(ports, json_pack("{s:O?, s:O?, s:O?}", "name",
-						       json_object_get(value, "name"), "protocol",
-						       json_object_get(value, "protocol"),
-						       "containerPort",
-						       json_object_get(value, "port")));
+		json_array_append_new(ports,
+				      json_pack("{s:O?, s:O?, s:O?}", "name",
+						json_object_get(value, "name"), "protocol",
+						json_object_get(value, "protocol"), "containerPort",
+						json_object_get(value, "port")));
 	json_object_foreach (json_object_get(pod, "named_ports"), key, value) {
 		const char *slash = strchr(key, '/');
 
-		json_array_append_new(
-			ports,
-			json_pack("{s:s%, s:s, s:O}", "name", key,
-				  slash ? (size_t)(slash - key) : strlen(key), "protocol",
-				  slash ? slash + 1 : "TCP", "containerPort", value));
+		json_array_append_new(ports, json_pack("{s:s%, s:s, s:O}", "name", key,
+						       slash ? (size_t)(slash - key) : strlen(key),
+						       "protocol", slash ? slash + 1 : "TCP",
+						       "containerPort", value));
 	}
 	return ports;
 }
@@ -212,11 +211,12 @@ static int put_pod(struct trial *trial, const json_t *pod)
 	if (json_object_size(of_namespace))
 		r = put_namespace(trial, namespace, of_namespace);
 	if (!r)
-		r = put_own(trial, json_pack("{s:s, s:s, s:{s:s, s:s, s:O}, s:{s:s, s:[{s:s, s:o}]}}",
-					     "apiVersion", "v1", "kind", "Pod", "metadata", "name",
-					     name, "namespace", namespace, "labels", own, "spec",
-					     "serviceAccountName", account ? account : "default",
-					     "containers", "name", "c", "ports", ports_of(pod)));
+		r = put_own(trial,
+			    json_pack("{s:s, s:s, s:{s:s, s:s, s:O}, s:{s:s, s:[{s:s, s:o}]}}",
+				      "apiVersion", "v1", "kind", "Pod", "metadata", "name", name,
+				      "namespace", namespace, "labels", own, "spec",
+				      "serviceAccountName", account ? account : "default",
+				      "containers", "name", "c", "ports", ports_of(pod)));
 	return r ? r : place_pod(trial, pod, namespace, name);
 }
 
@@ -403,8 +403,8 @@ static int judge_rows(const struct trial *trial, json_t *json)
 	int r = 0;
 
 	for (int d = TD_INGRESS; d <= TD_EGRESS; d++)
-		json_object_foreach (
-			json_object_get(json_object_get(json, "expected"), names[d]), probe, rows)
+		json_object_foreach (json_object_get(json_object_get(json, "expected"), names[d]),
+				     probe, rows)
 			json_object_foreach (rows, subject, row)
 				if (!r)
 					r = judge_row(trial, (enum td_direction)d, probe, subject,

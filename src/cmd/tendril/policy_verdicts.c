@@ -26,8 +26,8 @@ static int set(const struct verb_option *option, const char *value, void *data)
 		return 0;
 	}
 	if (strcmp(value, "every") && strcmp(value, "never"))
-		return verb_usage_error(options->verb, "--ipblock: found '%s', expected every or never",
-					value);
+		return verb_usage_error(options->verb,
+					"--ipblock: found '%s', expected every or never", value);
 	options->cases.blocks_spare_pods = strcmp(value, "never") == 0;
 	return 0;
 }
@@ -80,11 +80,12 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 }
 
 static const struct verb_option verdicts_options[] = {
-	{ 0, "cluster", "FILE", "namespaces and pods, JSON; cluster-LAYOUT.json for that layout (repeatable)",
-	  "@file" },
+	{ 0, "cluster", "FILE",
+	  "namespaces and pods, JSON; cluster-LAYOUT.json for that layout (repeatable)", "@file" },
 	{ 0, "cases", "FILE...", "cases, one JSON object a line", "@file" },
 	{ 0, "ipblock", "every|never",
-	  "whether NetworkPolicy's ipBlock matches pods' addresses (default every)", "every never" },
+	  "whether NetworkPolicy's ipBlock matches pods' addresses (default every)",
+	  "every never" },
 	{},
 };
 

@@ -46,6 +46,19 @@ static const char *origin_of(const struct agent *agent, const struct object *obj
 	return "";
 }
 
+/* Where the rules of a policy stand in its file, which the text alone does not tell. */
+static json_t *rule_lines(const struct object *object)
+{
+	json_t *lines = json_array();
+
+	for (size_t s = 0; s < object->policy.spec_count; s++)
+		for (size_t i = 0; i < object->policy.specs[s].rule_count; i++)
+			json_array_append_new(
+				lines,
+				json_integer(object->policy.specs[s].rules[i].line));
+	return lines;
+}
+
 static int add_object(const struct object *object, void *data)
 {
 	struct query *query = data;
@@ -62,6 +75,8 @@ static int add_object(const struct object *object, void *data)
 			 object->text);
 	if (object->line)
 		json_object_set_new(json, "line", json_integer(object->line));
+	if (object_kind_is_policy(object->kind))
+		json_object_set_new(json, "rule_lines", rule_lines(object));
 	return json_array_append_new(query->list, json);
 }
 

@@ -69,6 +69,19 @@ static json_t *family_json(const struct agent *agent, int family, const struct p
 			 (json_int_t)ipam_capacity(agent->ipam, family));
 }
 
+static json_t *addresses_json(const struct agent *agent)
+{
+	json_t *json = json_array();
+	char text[ADDRESS_TEXT_MAX];
+	const struct td_addr *addresses;
+	size_t count = 0;
+
+	addresses = agent->datapath ? datapath_host_addresses(agent->datapath, &count) : NULL;
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(json, json_string(address_format(&addresses[i], text)));
+	return json;
+}
+
 static json_t *regenerate_json(const struct agent *agent)
 {
 	struct regenerate_stats stats = regenerate_stats(agent->regenerate);
@@ -165,7 +178,8 @@ ADMIN_HANDLER(admin_status)
 				   "healthy", json_array_size(problems) == 0, "problems", problems);
 	json_object_update_new(
 		response->body,
-		json_pack("{s:o, s:o, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:{s:b}}", "endpoints",
+		json_pack("{s:o, s:o, s:o, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:{s:b}}",
+			  "addresses", addresses_json(agent), "endpoints",
 			  endpoints_json(agent), "objects", objects_json(agent), "identities",
 			  identities, "ipam", "ipv4", family_json(agent, 4, &settings->ipv4),
 			  "ipv6", family_json(agent, 6, &settings->ipv6), "maps", maps, "kernel",

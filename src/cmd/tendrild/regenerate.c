@@ -35,12 +35,6 @@ struct regenerate {
 	struct regenerate_stats stats;
 };
 
-static bool is_policy(enum object_kind kind)
-{
-	return kind == OBJECT_NETWORK_POLICY || kind == OBJECT_CILIUM_NETWORK_POLICY ||
-	       kind == OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY;
-}
-
 static int put_policy(const struct object *object, void *data)
 {
 	struct regenerate *regenerate = data;
@@ -80,7 +74,7 @@ static void on_store(const struct store_event *events, size_t count, void *data)
 			(events[i].after ? events[i].after : events[i].before)->kind;
 
 		dirty |= marks[kind];
-		if (is_policy(kind)) {
+		if (object_kind_is_policy(kind)) {
 			pass_policy(regenerate, &events[i]);
 			publish_mark(regenerate->agent, 1u << TABLES_RULE);
 		}
