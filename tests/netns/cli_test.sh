@@ -14,6 +14,12 @@ for verb in "${verbs[@]}"; do
 	check_equal "$verb with an unknown option: usage" "$(status_of td n1 "$verb" --no-such-option)" 2
 	check_match "$verb is in the manual" "$("$TD_BUILD/tendril" manual)" "$verb"
 done
+for verb in list explain verdicts; do
+	check_match "policy $verb --help" "$(td n1 policy $verb --help)" "^Usage: tendril policy $verb"
+	check_equal "policy $verb with an unknown option: usage" "$(status_of td n1 policy $verb --no-such-option)" 2
+	check_match "policy $verb is in the manual" "$("$TD_BUILD/tendril" manual)" "tendril policy $verb"
+done
+check_equal "an unknown verb of a verb: usage" "$(status_of td n1 policy frobnicate)" 2
 check_equal "an unknown verb: usage" "$(status_of td n1 frobnicate)" 2
 check_equal "--color with a value it does not know: usage" "$(status_of td n1 --color=sometimes status)" 2
 check_match "--run-dir without a value says so" "$("$TD_BUILD/tendril" --run-dir 2>&1)" 'needs a value'
@@ -35,6 +41,8 @@ check_match "bash completes a verb" "$(complete_words tendril conn)" '^connectiv
 check_match "an option" "$(complete_words tendril cleanup --keep)" '^--keep-objects *$'
 check_match "an option's value" "$(complete_words tendril status -o j)" '^json *$'
 check_match "an argument" "$(complete_words tendril policy l)" '^list *$'
+check_match "an option of a verb's verb" "$(complete_words tendril policy explain --fr)" '^--from *$'
+check_match "its option's value" "$(complete_words tendril policy explain -o j)" '^json *$'
 for shell in bash zsh; do
 	! have $shell || check "$shell takes its completion" $shell -n <("$TD_BUILD/tendril" completion $shell)
 done
