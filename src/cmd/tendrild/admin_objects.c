@@ -53,9 +53,8 @@ static json_t *rule_lines(const struct object *object)
 
 	for (size_t s = 0; s < object->policy.spec_count; s++)
 		for (size_t i = 0; i < object->policy.specs[s].rule_count; i++)
-			json_array_append_new(
-				lines,
-				json_integer(object->policy.specs[s].rules[i].line));
+			json_array_append_new(lines,
+					      json_integer(object->policy.specs[s].rules[i].line));
 	return lines;
 }
 

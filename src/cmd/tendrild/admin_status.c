@@ -178,11 +178,11 @@ ADMIN_HANDLER(admin_status)
 				   "healthy", json_array_size(problems) == 0, "problems", problems);
 	json_object_update_new(
 		response->body,
-		json_pack("{s:o, s:o, s:o, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:{s:b}}",
-			  "addresses", addresses_json(agent), "endpoints",
-			  endpoints_json(agent), "objects", objects_json(agent), "identities",
-			  identities, "ipam", "ipv4", family_json(agent, 4, &settings->ipv4),
-			  "ipv6", family_json(agent, 6, &settings->ipv6), "maps", maps, "kernel",
+		json_pack("{s:o, s:o, s:o, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:{s:b}}", "addresses",
+			  addresses_json(agent), "endpoints", endpoints_json(agent), "objects",
+			  objects_json(agent), "identities", identities, "ipam", "ipv4",
+			  family_json(agent, 4, &settings->ipv4), "ipv6",
+			  family_json(agent, 6, &settings->ipv6), "maps", maps, "kernel",
 			  kernel_json(agent), "regenerate", regenerate_json(agent), "observer",
 			  "connected", tables_server_observers(agent->tables) > 0));
 }
