@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An echo server for the tests: answers what it gets, and hurries nobody.
 
-Usage: echo.py tcp|udp PORT [ADDRESS...]     default: every address, both families
+Usage: echo.py tcp|udp PORT[,PORT...] [ADDRESS...]     default: every address, both families
 (socat with EXEC:cat gives up half a second after the client's FIN, which a busy machine exceeds.)
 """
+import itertools
 import selectors
 import socket
 import sys
@@ -48,8 +49,8 @@ def accept(sock):
 
 def main():
     kind = {'tcp': socket.SOCK_STREAM, 'udp': socket.SOCK_DGRAM}[sys.argv[1]]
-    for address in sys.argv[3:] or ['::']:
-        watch.register(listener(kind, address, int(sys.argv[2])), selectors.EVENT_READ,
+    for address, port in itertools.product(sys.argv[3:] or ['::'], sys.argv[2].split(',')):
+        watch.register(listener(kind, address, int(port)), selectors.EVENT_READ,
                        accept if kind == socket.SOCK_STREAM else answer_datagram)
     while True:
         for key, _ in watch.select():

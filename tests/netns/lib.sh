@@ -144,6 +144,20 @@ run_pod() {
 	wait_for 10 pod_ip "$pod" 4 || bail "pod $pod has no address: $(tail -n 3 "$log")"
 }
 
+# cni_pod NODE NAMESPACE/NAME: a pod of the CNI plugin, whose labels and named ports are those of its Pod
+# object, and change with it. (Those of `tendril run` are what it was started with, for ever.)
+cni_pod() {
+	local node=$1 pod=$2 ns=${2//\//-}
+	need_program tendril-cni
+	netns_new "$ns"
+	CNI_COMMAND=ADD CNI_CONTAINERID=$ns CNI_IFNAME=eth0 CNI_NETNS=$W/ns/$ns CNI_PATH=$TD_BUILD \
+		CNI_ARGS="K8S_POD_NAMESPACE=${pod%/*};K8S_POD_NAME=${pod#*/}" on "$node" "$TD_BUILD/tendril-cni" \
+		<<<"{\"cniVersion\": \"1.1.0\", \"name\": \"net1\", \"type\": \"tendril-cni\", \"run_dir\": \"$W/$node/run\"}" \
+		>"$W/$node/pod-$ns.log" || bail "pod $pod did not start: $(cat "$W/$node/pod-$ns.log")"
+	nsenter --net="$W/ns/$ns" sleep infinity &
+	POD_PID[$pod]=$!
+}
+
 # The workload: the youngest descendant of the shell job that started `tendril run`, once it is in a
 # network namespace that is neither the job's nor the node's.
 pod_child() { # LAUNCHER NODE

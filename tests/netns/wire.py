@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import select
 import socket
 import struct
@@ -138,6 +139,21 @@ def hold(address, port, count):
             except OSError:
                 pass
         print(alive, flush=True)
+
+
+def talk(address, port, own):
+    """Exchanges numbers with an echo server, about 50 a second; tells each that came back, and the end."""
+    try:
+        with socket.create_connection((address, int(port)), TIMEOUT, ('', int(own))) as sock:
+            for number in itertools.count(1):
+                sock.sendall(b'%06d' % number)
+                if sock.recv(6, socket.MSG_WAITALL) != b'%06d' % number:
+                    break
+                print(number, flush=True)
+                time.sleep(0.02)
+        print('closed', flush=True)
+    except OSError as error:
+        print(said(error), flush=True)
 
 
 def echo_tcp(address, port):
@@ -352,8 +368,71 @@ def flow(*wanted):
     sys.exit(1)
 
 
-VERBS = (connect, send_udp, big_udp, echo_udp, echo_tcp, who, ask, hold, peer, sendto, simultaneous, frame,
-         flood, neighbours, flow)
+RULE = re.compile(r'(?:allowed|denied) by \S+ \S+, (in|e)gress (?:deny )?rule (\d+)')
+
+
+def decided(one):
+    """Who decided, as short as a table wants it; None: this flow tells no decision."""
+    text = one.get('extensions', {}).get('value', {}).get('decision', '')
+    rule = RULE.match(text)
+    if rule:
+        token, reason = {'in': 'in', 'e': 'out'}[rule[1]] + rule[2], 'POLICY_DENY'
+    elif text.startswith('denied by default'):
+        token, reason = 'in' if 'the ingress of' in text else 'out', 'POLICY_DENIED'
+    elif text.startswith('allowed: the node'):
+        return 'node'
+    else:
+        return text or None
+    direction = {'INGRESS': 'in', 'EGRESS': 'out'}.get(one.get('traffic_direction'))
+    if one['verdict'] == 'DROPPED' and one.get('drop_reason_desc') != reason:
+        return f'{token} for {one.get("drop_reason_desc")}'
+    return token if token.startswith(direction or '?') else f'{token} told as {direction}'
+
+
+def outcome(flows, row):
+    """What was reported of one attempt: pass, pass:RULES, drop:RULE or a text that no table has."""
+    own, source, destination, protocol = row[1:5]
+    found = {'FORWARDED': [], 'DROPPED': []}
+    for one in flows:
+        (kind, layer), = one.get('l4', {'': {}}).items()
+        if one.get('is_reply') or (one['IP']['source'], one['IP']['destination']) != (source, destination) or \
+                not kind.lower().startswith(protocol) or ('type' not in layer and layer.get('source_port') != int(own)):
+            continue
+        found.setdefault(one['verdict'], []).append(one)
+    passed = any('trace_observation_point' in one for one in found['FORWARDED'])
+    names = {name: '+'.join(sorted({decided(one) or '?' for one in some if name == 'DROPPED' or decided(one)}))
+             for name, some in found.items()}
+    if found['DROPPED']:
+        return f'drop:{names["DROPPED"]}' + (' after it passed' if passed else '')
+    if not passed:
+        return 'nothing'
+    return f'pass:{names["FORWARDED"]}' if names['FORWARDED'] else 'pass'
+
+
+def judge(rows_file, flows_file, offset):
+    """Holds rows of EXIT-STATUS OWN-PORT SOURCE DESTINATION PROTOCOL WANT NAME against the flows of
+    `tendril observe -f -o json` from an offset of the file on; the latest may come a moment later."""
+    with open(rows_file, encoding='utf-8') as file:
+        rows = [line.rstrip('\n').split('\t') for line in file]
+    with open(flows_file, encoding='utf-8') as file:
+        file.seek(int(offset))
+        text, end, wrong = '', time.monotonic() + TIMEOUT, rows
+        while wrong:
+            text += file.read()
+            flows = [json.loads(line).get('flow') for line in text[:text.rfind('\n') + 1].splitlines()]
+            found = [outcome(filter(None, flows), row) for row in rows]
+            wrong = [row for row, got in zip(rows, found) if got != row[5]]
+            if time.monotonic() > end:
+                break
+            time.sleep(0.1 if wrong else 0)
+    for row, got in zip(rows, found):
+        as_wanted = got == row[5] and (row[0] == '0') == got.startswith('pass') and row[0] not in ('126', '127')
+        print('ok' if as_wanted else 'not ok', row[6] if as_wanted else
+              f'{row[6]}: reported {got}, the client ended with {row[0]}; expected {row[5]}', sep='\t')
+
+
+VERBS = (connect, send_udp, big_udp, echo_udp, echo_tcp, who, ask, hold, talk, peer, sendto, simultaneous, frame,
+         flood, neighbours, flow, judge)
 
 if __name__ == '__main__':
     {verb.__name__: verb for verb in VERBS}[sys.argv[1]](*sys.argv[2:])
