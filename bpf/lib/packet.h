@@ -81,6 +81,12 @@ struct td_ipv6 {
 	struct td_addr src, dst;
 };
 
+struct td_ipv6_extension {
+	__u8 next, len;
+	__be16 offset; /* of a fragment header */
+	__be32 id;
+};
+
 #define TD_IPV4_MF     0x2000
 #define TD_IPV4_OFFSET 0x1fff
 
@@ -166,6 +172,23 @@ static __always_inline bool td_icmp_is_error(__u8 protocol, __u8 type)
 	return protocol == IPPROTO_ICMPV6 && type >= 1 && type <= 4;
 }
 
+/* Steps over the fragment header in the IPv6 packet of an error: routers say "too big" of fragments too.
+ * Only the first of them tells whose it is. */
+static __always_inline bool td_packet_inner_fragment(struct __sk_buff *skb, __u32 at, __u32 *header,
+						     __u8 *protocol)
+{
+	struct td_ipv6_extension ext;
+
+	if (*protocol != IPPROTO_FRAGMENT)
+		return true;
+	if (bpf_skb_load_bytes(skb, at + *header, &ext, sizeof(ext)) < 0 ||
+	    (bpf_ntohs(ext.offset) & ~7))
+		return false;
+	*header += sizeof(ext);
+	*protocol = ext.next;
+	return true;
+}
+
 /* The packet an ICMP error is about. What cannot be read makes the error a connection of its own,
  * to be judged by policy. */
 static __always_inline void td_packet_inner(struct __sk_buff *skb, struct td_packet *pkt)
@@ -199,6 +222,8 @@ static __always_inline void td_packet_inner(struct __sk_buff *skb, struct td_pac
 		inner[0] = ip.src;
 		inner[1] = ip.dst;
 		protocol = ip.next;
+		if (!td_packet_inner_fragment(skb, at, &header, &protocol))
+			return;
 	}
 	/* An error goes to whoever sent the packet it is about; anything else is made up. */
 	if (pkt->l4_len < 8 + header + 8 || !td_addr_equal(&inner[0], &pkt->addr[1]))
@@ -260,12 +285,6 @@ static __always_inline bool td_ipv6_is_extension(__u8 next)
 	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
 	       next == IPPROTO_AH || next == IPPROTO_FRAGMENT;
 }
-
-struct td_ipv6_extension {
-	__u8 next, len;
-	__be16 offset; /* of a fragment header */
-	__be32 id;
-};
 
 static __always_inline int td_packet_extensions(struct __sk_buff *skb, struct td_packet *pkt,
 						__u8 next, __u32 end)

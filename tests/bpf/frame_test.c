@@ -341,19 +341,24 @@ static void icmp_errors_go_with_their_connection(void **state)
 		const char *one, *two;
 		uint8_t protocol;
 		uint8_t type;
+		uint32_t fragment_id;
 	} rows[] = {
-		{ "10.0.0.1", "10.0.0.2", IPPROTO_ICMP, 3 },
-		{ "fd00::1", "fd00::2", IPPROTO_ICMPV6, 1 },
+		{ "10.0.0.1", "10.0.0.2", IPPROTO_ICMP, 3, 0 },
+		{ "fd00::1", "fd00::2", IPPROTO_ICMPV6, 1, 0 },
+		{ "10.0.0.1", "10.0.0.2", IPPROTO_ICMP, 3, 7 },
+		{ "fd00::1", "fd00::2", IPPROTO_ICMPV6, 2, 7 },
 	};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct world *world = suite_world(NULL);
 		struct packet datagram = { .src = rows[i].one,
 					   .dst = rows[i].two,
 					   .sport = 40000,
 					   .dport = 80,
 					   .protocol = IPPROTO_UDP,
-					   .payload_len = 4 };
+					   .payload_len = 8,
+					   .fragment_id = rows[i].fragment_id,
+					   .more = rows[i].fragment_id != 0 };
 		const struct packet error = { .src = rows[i].two,
 					      .dst = rows[i].one,
 					      .protocol = rows[i].protocol,
@@ -370,7 +375,7 @@ static void icmp_errors_go_with_their_connection(void **state)
 		datagram.dport = 81;
 		assert_int_equal(world_from_pod(world, 2, &error), SHOT);
 		datagram.dport = 80;
-		other.dst = i ? NODE6 : NODE;
+		other.dst = i & 1 ? NODE6 : NODE;
 		world_subject(world, POD_IDENTITY(2), 1, 9, TD_SUBJECT_ENFORCED);
 		assert_int_equal(world_from_pod(world, 2, &other), SHOT);
 	}

@@ -85,7 +85,7 @@ static size_t build_icmp(const struct packet *packet, uint8_t *at)
 		return 8 + build_payload(packet, at + 8);
 	}
 	build_ip(packet->inner, inner);
-	header = is_v6(packet->inner) ? 40 : 20;
+	header = is_v6(packet->inner) ? 40 + (packet->inner->fragment_id ? 8 : 0) : 20;
 	memcpy(at + 8, inner, header + 8);
 	return 8 + header + 8;
 }
