@@ -130,7 +130,7 @@ void rtnl_add_address(struct netlink_batch *batch, uint32_t ifindex, const struc
 }
 
 void rtnl_add_neighbour(struct netlink_batch *batch, uint32_t ifindex, const struct td_addr *addr,
-			const uint8_t mac[6])
+			const uint8_t mac[6], bool router)
 {
 	struct nlmsghdr *nlh = netlink_add(batch, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE,
 					   "add the neighbour entry");
@@ -139,6 +139,8 @@ void rtnl_add_neighbour(struct netlink_batch *batch, uint32_t ifindex, const str
 	message->ndm_family = (uint8_t)address_family(addr);
 	message->ndm_ifindex = (int)ifindex;
 	message->ndm_state = NUD_PERMANENT;
+	/* Or every half minute the kernel forgets which path MTUs it was told of by way of it. */
+	message->ndm_flags = router ? NTF_ROUTER : 0;
 	put_address(nlh, NDA_DST, addr);
 	mnl_attr_put(nlh, NDA_LLADDR, 6, mac);
 }

@@ -29,8 +29,9 @@ void rtnl_set_quiet(struct netlink_batch *batch, uint32_t ifindex);
 void rtnl_set_ipv4_forwarding(struct netlink_batch *batch, uint32_t ifindex);
 /* The whole address (/32 or /128), usable at once (IFA_F_NODAD), without a prefix route. */
 void rtnl_add_address(struct netlink_batch *batch, uint32_t ifindex, const struct td_addr *addr);
+/* Permanent. router: an IPv6 gateway, which the kernel tells apart. */
 void rtnl_add_neighbour(struct netlink_batch *batch, uint32_t ifindex, const struct td_addr *addr,
-			const uint8_t mac[6]);
+			const uint8_t mac[6], bool router);
 /* The whole address, on the link. */
 void rtnl_add_route(struct netlink_batch *batch, uint32_t ifindex,
 		    const struct td_addr *destination);

@@ -193,7 +193,7 @@ int veth_raise_host(const struct veth_node *node, const struct datapath_device *
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
 		if (address_is_zero(addresses[i]))
 			continue;
-		rtnl_add_neighbour(&batch, ifindex, addresses[i], pod_mac);
+		rtnl_add_neighbour(&batch, ifindex, addresses[i], pod_mac, false);
 		rtnl_add_route(&batch, ifindex, addresses[i]);
 	}
 	return netlink_commit(&batch, diag);
@@ -215,12 +215,12 @@ int veth_raise_pod(const struct veth_node *node, const struct veth_pod *pod,
 	rtnl_set_link(&batch, ifindex, true, "bring up the pod's end");
 	if (!address_is_zero(&device->ipv4)) {
 		rtnl_add_address(&batch, ifindex, &device->ipv4);
-		rtnl_add_neighbour(&batch, ifindex, &veth_gateway_ipv4, node->host_mac);
+		rtnl_add_neighbour(&batch, ifindex, &veth_gateway_ipv4, node->host_mac, false);
 		rtnl_add_default_route(&batch, ifindex, &veth_gateway_ipv4);
 	}
 	if (!address_is_zero(&device->ipv6)) {
 		rtnl_add_address(&batch, ifindex, &device->ipv6);
-		rtnl_add_neighbour(&batch, ifindex, &veth_gateway_ipv6, node->host_mac);
+		rtnl_add_neighbour(&batch, ifindex, &veth_gateway_ipv6, node->host_mac, true);
 		rtnl_add_default_route(&batch, ifindex, &veth_gateway_ipv6);
 	}
 	return netlink_commit(&batch, diag);

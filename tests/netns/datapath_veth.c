@@ -91,7 +91,8 @@ static void the_pod_has_addresses_routes_and_permanent_neighbours(void **state)
 	assert_int_equal(sandbox_sh(netns, "ip neigh show 169.254.1.1 | grep -q "
 					   "'0e:54:00:00:00:00 PERMANENT'"),
 			 0);
-	assert_int_equal(sandbox_sh(netns, "ip -6 neigh show fe80::1 | grep -q PERMANENT"), 0);
+	assert_int_equal(sandbox_sh(netns, "ip -6 neigh show fe80::1 | grep -q 'router PERMANENT'"),
+			 0);
 	assert_int_equal(sandbox_sh(NULL, "ip route get 10.1.0.7 | grep -q 'dev td4660'"), 0);
 	assert_int_equal(sandbox_sh(NULL, "ip neigh show 10.1.0.7 | grep -q "
 					  "'0e:54:00:00:12:34 PERMANENT'"),
