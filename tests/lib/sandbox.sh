@@ -194,9 +194,10 @@ check_no_match() { # NAME TEXT EXTENDED-REGEX
 	if grep -qE -- "$3" <<<"$2"; then not_ok "$1: '$3' matches in: $2"; else ok "$1"; fi
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; its output is dropped.
+# wait_for SECONDS COMMAND...: until it succeeds; its output is dropped. TD_SLOW says how many times
+# slower than most this machine is.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * ${TD_SLOW:-1}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt "$end" ] || return 1

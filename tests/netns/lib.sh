@@ -14,6 +14,8 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/sandbox.sh"
 
+# The system's own: a version manager's costs as much again as a small program's whole run.
+PYTHON=$(PATH=/usr/bin:$PATH command -v python3)
 WORLD4=198.51.100.1 WORLD6=2001:db8:100::1
 declare -A NODE_NUMBER NODE_IP4 NODE_IP6 NODE_POD4 NODE_POD6 POD_PID
 
@@ -156,6 +158,7 @@ cni_pod() {
 		>"$W/$node/pod-$ns.log" || bail "pod $pod did not start: $(cat "$W/$node/pod-$ns.log")"
 	nsenter --net="$W/ns/$ns" sleep infinity &
 	POD_PID[$pod]=$!
+	wait_for 10 test "/proc/$!/ns/net" -ef "$W/ns/$ns" || bail "pod $pod has no process"
 }
 
 # The workload: the youngest descendant of the shell job that started `tendril run`, once it is in a
@@ -201,13 +204,13 @@ at() { # WHERE COMMAND...
 
 # An echo server on the addresses of WHERE, both families.
 serve_tcp() { # WHERE PORT
-	at "$1" python3 "$TD_TOP/tests/lib/echo.py" tcp "$2" 2>/dev/null &
+	at "$1" "$PYTHON" "$TD_TOP/tests/lib/echo.py" tcp "$2" 2>/dev/null &
 	wait_for 20 listens "$1" tcp "$2" || bail "no TCP server on $1 port $2"
 }
 serve_udp() { # WHERE PORT: the world has several addresses and must answer from the right one
 	local addresses=()
 	[ "$1" != world ] || addresses=("$WORLD4" "$WORLD6")
-	at "$1" python3 "$TD_TOP/tests/lib/echo.py" udp "$2" "${addresses[@]}" 2>/dev/null &
+	at "$1" "$PYTHON" "$TD_TOP/tests/lib/echo.py" udp "$2" "${addresses[@]}" 2>/dev/null &
 	wait_for 20 listens "$1" udp "$2" || bail "no UDP server on $1 port $2"
 }
 listens() { # WHERE PROTOCOL PORT

@@ -60,8 +60,8 @@ for name in web api friend guest shop; do
 	for v in 4 6; do ADDRESS[$name,$v]=$(pod_ip "${PLACE[$name]}" $v); done
 done
 serve() { # NAME TCP-PORTS UDP-PORTS [ADDRESSES]: all start at once, and are waited for below
-	at "${PLACE[$1]}" python3 "$TD_TOP/tests/lib/echo.py" tcp "$2" 2>/dev/null &
-	at "${PLACE[$1]}" python3 "$TD_TOP/tests/lib/echo.py" udp "$3" "${@:4}" 2>/dev/null &
+	at "${PLACE[$1]}" "$PYTHON" "$TD_TOP/tests/lib/echo.py" tcp "$2" 2>/dev/null &
+	at "${PLACE[$1]}" "$PYTHON" "$TD_TOP/tests/lib/echo.py" udp "$3" "${@:4}" 2>/dev/null &
 }
 serve web 81,7999,8000,8001,8002,8003,8080,80 8000,53
 serve api 8080,80 53

@@ -3,7 +3,6 @@
 # Sourced after lib.sh by tests that judge traffic by its outcome and by what was reported of it.
 
 WIRE=${BASH_SOURCE[0]%/*}/wire.py
-PYTHON=$(PATH=/usr/bin:$PATH command -v python3)
 export TRY_SECONDS
 HOST_MAC=0e:54:00:00:00:00
 
