@@ -3,4 +3,4 @@
 . "$(dirname "$0")/lib.sh"
 
 need_root "VM tests"
-TD_TEST_TIMEOUT=900 run_scripts tests/vm/[a-z]*_test.sh
+TD_TEST_TIMEOUT=1140 run_scripts tests/vm/[a-z]*_test.sh

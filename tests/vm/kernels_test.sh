@@ -12,7 +12,7 @@ for kernel in 6.1 6.12; do
 	(
 		status=0
 		out=$TD_LOGS/vm-$kernel.log
-		scripts/vm-run -t "${TD_VM_SECONDS:-840}" -e "TD_BUILD=$TD_BUILD" "$kernel" \
+		scripts/vm-run -t "${TD_VM_SECONDS:-1080}" -e "TD_BUILD=$TD_BUILD" "$kernel" \
 			bash tests/vm/guest.sh 2>&1 | tee "$out" |
 			sed -u -E "s/\r//g; s/^(ok|not ok|skip) /\1 $kernel: /" || true
 		status=${PIPESTATUS[0]}
