@@ -35,8 +35,8 @@ struct listing {
 int listing_run(const struct cli *cli, const struct verb *verb, const struct listing *listing,
 		int argc, char **argv);
 /* The same for a verb that is a list by itself: `VERB [-o table|json]`. */
-int listing_run_plain(const struct cli *cli, const struct verb *verb,
-		      const struct listing *listing, int argc, char **argv);
+int listing_run_plain(const struct cli *cli, const struct verb *verb, const struct listing *listing,
+		      int argc, char **argv);
 
 extern const struct verb_option listing_options[];
 
