@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* td_cidr and td_no_masq: prefixes, longest match first. */
-#include "internal.h"
+#include "cidr_map.h"
 
 #include "base/address.h"
 #include "base/log.h"
+#include "internal.h"
 
 static struct td_cidr_key key_of(const struct prefix *prefix)
 {
@@ -21,7 +22,7 @@ static void cidr_refused(const void *key, const void *value, int error, void *da
 		  LOG_UINT("length", cidr->prefixlen), LOG_STR("map", data), LOG_ERR(error));
 }
 
-int datapath_sync_cidrs(struct datapath *datapath, const struct policy_cidr *cidrs, size_t count)
+int cidr_map_sync(struct map_mirror *mirror, const struct policy_cidr *cidrs, size_t count)
 {
 	_cleanup_(image_clear) struct image want = IMAGE(struct td_cidr_key, uint32_t);
 	int r = 0;
@@ -34,7 +35,12 @@ int datapath_sync_cidrs(struct datapath *datapath, const struct policy_cidr *cid
 	if (r < 0)
 		return r;
 	image_sort(&want);
-	return map_mirror_sync(&datapath->cidr_mirror, &want, cidr_refused, "td_cidr");
+	return map_mirror_sync(mirror, &want, cidr_refused, "td_cidr");
+}
+
+int datapath_sync_cidrs(struct datapath *datapath, const struct policy_cidr *cidrs, size_t count)
+{
+	return cidr_map_sync(&datapath->cidr_mirror, cidrs, count);
 }
 
 int datapath_sync_no_masquerade(struct datapath *datapath)

@@ -28,7 +28,10 @@ struct policy_scene {
 	struct td_addr *node_ips;
 	size_t node_ip_count, node_ip_room;
 	bool dirty;
-	int lost; /* a change the listener could not take: -ENOMEM for ever */
+	policy_scene_compiled_fn compiled; /* NULL: nobody listens */
+	void *compiled_data;
+	bool whole; /* the listener needs every subject */
+	int lost;   /* a change the listener could not take: -ENOMEM for ever */
 };
 
 /* ---- pods */
@@ -76,8 +79,10 @@ static void pod_leave(struct policy_scene *scene, struct scene_pod *pod)
 	if (number < TD_ID_POD_MIN)
 		return;
 	identities_put(scene->identities, number);
-	if (!identities_find(scene->identities, number)->refs)
+	if (!identities_find(scene->identities, number)->refs) {
 		policy_engine_delete_identity(scene->engine, number);
+		scene->whole = true;
+	}
 	scene->dirty = true;
 }
 
@@ -375,6 +380,30 @@ static int enter_dirty(struct policy_scene *scene, struct scene_pod *const *pods
 	return r;
 }
 
+static int tell_compiled(struct policy_scene *scene, const struct policy_subject *changed,
+			 size_t count)
+{
+	bool whole = scene->whole;
+	int r;
+
+	if (!scene->compiled)
+		return 0;
+	/* compile() tells a change only once. */
+	scene->whole = true;
+	r = scene->compiled(scene->engine, changed, count, whole, scene->compiled_data);
+	if (!r)
+		scene->whole = false;
+	return r;
+}
+
+void policy_scene_listen(struct policy_scene *scene, policy_scene_compiled_fn fn, void *data)
+{
+	scene->compiled = fn;
+	scene->compiled_data = data;
+	scene->whole = true;
+	scene->dirty = true;
+}
+
 /* Brings identities and tables up to date. */
 static int settle(struct policy_scene *scene)
 {
@@ -389,6 +418,8 @@ static int settle(struct policy_scene *scene)
 		r = enter_dirty(scene, scene->imagined, scene->imagined_count);
 	if (!r)
 		r = policy_engine_compile(scene->engine, &changed, &count);
+	if (!r)
+		r = tell_compiled(scene, changed, count);
 	if (!r)
 		scene->dirty = false;
 	return r;

@@ -23,9 +23,19 @@ struct policy_scene_options {
 	bool blocks_spare_pods; /* as policy_engine_spare_pods() */
 };
 
+/* What the agent would bring into the kernel after a compilation: the subjects that changed. whole:
+ * some are gone too, or the listener is new, or failed before: every subject counts. 0 or -errno,
+ * which whoever asked the scene gets. */
+typedef int (*policy_scene_compiled_fn)(const struct policy_engine *engine,
+					const struct policy_subject *changed, size_t count,
+					bool whole, void *data);
+
 int policy_scene_new(const struct policy_scene_options *options, struct policy_scene **ret);
 void policy_scene_free(struct policy_scene *scene);
 DEFINE_FREEP(policy_scene);
+
+/* Calls fn from now on after every compilation, before anything is judged by it. One listener. */
+void policy_scene_listen(struct policy_scene *scene, policy_scene_compiled_fn fn, void *data);
 
 /* Puts or replaces objects, all or none; takes references. Kinds that policies do not ask for mean
  * nothing. -EINVAL with diag set, -ENOMEM. */

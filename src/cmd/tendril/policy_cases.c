@@ -2,6 +2,7 @@
 #include "policy_cases.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +239,8 @@ static int build_cluster(struct trial *trial, const char *layout)
 	options.cluster = text_of(cluster->json, "cluster_name");
 	if (policy_scene_new(&options, &trial->scene) < 0)
 		return bad_file(trial->path, trial->line, "%s: memory is short", trial->id);
+	if (trial->cases->begin)
+		trial->cases->begin(trial->scene, trial->cases->data);
 	json_object_foreach (json_object_get(cluster->json, "namespaces"), name, item)
 		if (!r)
 			r = put_namespace(trial, name, item);
@@ -290,7 +293,9 @@ static int find_probe(const struct trial *trial, const char *text, const struct 
 		return bad_file(trial->path, trial->line,
 				"%s: found the probe '%s', expected one like TCP/80", trial->id,
 				text);
-	ret->ipv6 = ret->ipv6 || address_is_zero(&peer->ip[0]);
+	/* ICMP is of one family; the rest goes by the addresses there are. */
+	if (ret->protocol != IPPROTO_ICMP && ret->protocol != IPPROTO_ICMPV6)
+		ret->ipv6 = address_is_zero(&peer->ip[0]) && !address_is_zero(&peer->ip[1]);
 	return 0;
 }
 
@@ -300,6 +305,7 @@ static int judge(const struct trial *trial, enum td_direction direction, const c
 {
 	struct policy_party whose, other;
 	struct policy_probe asked;
+	struct diag diag = { 0 };
 	bool allowed = false;
 	int r = find_party(trial, subject, &whose);
 
@@ -311,11 +317,12 @@ static int judge(const struct trial *trial, enum td_direction direction, const c
 		*ret = '?';
 		return r;
 	}
-	r = trial->cases->judge(trial->scene, direction, &whose, &other, &asked, &allowed,
+	r = trial->cases->judge(trial->scene, direction, &whose, &other, &asked, &allowed, &diag,
 				trial->cases->data);
 	if (r < 0)
-		return bad_file(trial->path, trial->line, "%s: cannot be judged: %s", trial->id,
-				strerror(-r));
+		return bad_file(trial->path, trial->line, "%s: %s of %s, peer %s, %s: %s",
+				trial->id, direction == TD_EGRESS ? "egress" : "ingress", subject,
+				peer, probe, diag_is_set(&diag) ? diag.text : strerror(-r));
 	*ret = allowed ? '.' : 'X';
 	return 0;
 }

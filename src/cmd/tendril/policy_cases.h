@@ -16,13 +16,16 @@
 #include "base/cleanup.h"
 #include "policy/policy_scene.h"
 
-/* Who decides a cell. 0, -ENOMEM or another error that ends the run. */
+/* Who decides a cell. 0, or an error that ends the run; diag may say more. */
 typedef int (*policy_judge_fn)(struct policy_scene *scene, enum td_direction direction,
 			       const struct policy_party *subject, const struct policy_party *peer,
-			       const struct policy_probe *probe, bool *ret_allowed, void *data);
+			       const struct policy_probe *probe, bool *ret_allowed,
+			       struct diag *diag, void *data);
 
 struct policy_cases {
 	bool blocks_spare_pods; /* judge the tables of --ipblock=never */
+	/* Called with the empty scene of each case; may be NULL. */
+	void (*begin)(struct policy_scene *scene, void *data);
 	policy_judge_fn judge;
 	void *data;
 	size_t cells, mismatches;
