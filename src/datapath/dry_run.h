@@ -46,7 +46,7 @@ struct dry_run_question {
 	bool outside;        /* the peer is no endpoint and no node */
 	struct td_addr addr; /* of the peer; zero: not known, so in no CIDR of any rule */
 	bool ipv6;           /* the family if the address is not known */
-	uint8_t protocol;    /* IPPROTO_*; ICMP and ICMPv6 in their own family only */
+	uint8_t protocol;    /* IPPROTO_*; ICMPv6 in an IPv4 packet is judged like any protocol */
 	uint16_t port;       /* destination port, host order; ICMP: type */
 };
 

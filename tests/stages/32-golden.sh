@@ -3,4 +3,4 @@
 . "$(dirname "$0")/lib.sh"
 
 meson_suite "$TD_BUILD" golden
-TD_TEST_TIMEOUT=60 run_scripts tests/golden/*.sh
+TD_TEST_TIMEOUT=240 run_scripts tests/golden/*.sh

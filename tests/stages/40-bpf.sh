@@ -4,3 +4,4 @@
 
 need_root "BPF tests"
 meson_suite "$TD_BUILD" bpf --timeout-multiplier 2
+TD_TEST_TIMEOUT=900 run_scripts tests/bpf/*_test.sh

@@ -2,7 +2,6 @@
 #include "policy_cases.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,9 +292,9 @@ static int find_probe(const struct trial *trial, const char *text, const struct 
 		return bad_file(trial->path, trial->line,
 				"%s: found the probe '%s', expected one like TCP/80", trial->id,
 				text);
-	/* ICMP is of one family; the rest goes by the addresses there are. */
-	if (ret->protocol != IPPROTO_ICMP && ret->protocol != IPPROTO_ICMPV6)
-		ret->ipv6 = address_is_zero(&peer->ip[0]) && !address_is_zero(&peer->ip[1]);
+	/* The address is what counts, whichever there is; of ICMP what is asked is the number. */
+	if (address_is_zero(&peer->ip[0]) != address_is_zero(&peer->ip[1]))
+		ret->ipv6 = address_is_zero(&peer->ip[0]);
 	return 0;
 }
 
