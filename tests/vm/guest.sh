@@ -17,6 +17,8 @@ done
 
 # One at a time: what is timed has the machine to itself.
 meson_suite "$TD_BUILD" bpf --timeout-multiplier 12 --num-processes 1
+# The larger collection would take many minutes here, and is about the same programs.
+TENDRIL_TEST_CASES=none TD_TEST_TIMEOUT=400 run_scripts tests/bpf/cases_test.sh
 TD_TEST_TIMEOUT=400 run_scripts tests/netns/two_pods_test.sh tests/netns/deny_test.sh
 # Path MTUs are found by losing a datagram: what waits for its answer must not wait too long.
 TRY_SECONDS=8 TD_TEST_TIMEOUT=400 run_scripts tests/netns/fragments_test.sh

@@ -281,8 +281,10 @@ static int find_party(const struct trial *trial, const char *text, struct policy
 
 	if (!r)
 		return 0;
-	return bad_file(trial->path, trial->line, "%s: %s", trial->id,
-			diag_is_set(&diag) ? diag.text : "a peer's name is missing");
+	if (diag_is_set(&diag))
+		return bad_file(trial->path, trial->line, "%s: %s", trial->id, diag.text);
+	return bad_file(trial->path, trial->line, "%s: %s: %s", trial->id,
+			text ? text : "a peer's name is missing", strerror(-r));
 }
 
 static int find_probe(const struct trial *trial, const char *text, const struct policy_party *peer,
