@@ -60,6 +60,22 @@ static void object_policy_clear(struct object *object)
 	policy_clear(&object->policy);
 }
 
+static void cidr_group_clear(struct object *object)
+{
+	free(object->cidr_group.prefixes);
+}
+
+static void inventory_group_clear(struct object *object)
+{
+	struct inventory_group *group = &object->inventory_group;
+
+	free(group->region);
+	for (size_t i = 0; i < group->security_group_count; i++)
+		free(group->security_groups[i]);
+	free(group->security_groups);
+	free(group->prefixes);
+}
+
 static void endpoint_clear(struct object *object)
 {
 	struct endpoint *endpoint = &object->endpoint;
@@ -100,6 +116,16 @@ static const struct kind {
 						       { "ccnp" },
 						       false,
 						       object_policy_clear },
+	[OBJECT_CILIUM_CIDR_GROUP] = { "CiliumCIDRGroup",
+				       "ciliumcidrgroups",
+				       { "ccg" },
+				       false,
+				       cidr_group_clear },
+	[OBJECT_INVENTORY_GROUP] = { "InventoryGroup",
+				     "inventorygroups",
+				     { NULL },
+				     false,
+				     inventory_group_clear },
 	[OBJECT_ENDPOINT] = { "Endpoint", "endpoints", { "ep" }, true, endpoint_clear },
 };
 

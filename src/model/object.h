@@ -30,6 +30,8 @@ enum object_kind {
 	OBJECT_NETWORK_POLICY,
 	OBJECT_CILIUM_NETWORK_POLICY,
 	OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY,
+	OBJECT_CILIUM_CIDR_GROUP,
+	OBJECT_INVENTORY_GROUP, /* of an inventory's file (model/inventory.h), never of a manifest */
 	OBJECT_ENDPOINT, /* a running workload; made by the agent, never parsed from a manifest */
 	OBJECT_KIND_COUNT,
 };
@@ -87,6 +89,21 @@ struct endpoint_slice {
 	size_t port_count;
 };
 
+struct cidr_group {
+	struct prefix *prefixes;
+	size_t prefix_count;
+};
+
+/* A cloud's group; its tags are the object's labels, of source aws. */
+struct inventory_group {
+	char *region;           /* NULL: not told */
+	char **security_groups; /* ids, which begin with sg-, and names, which do not */
+	size_t security_group_count;
+	struct prefix *prefixes;
+	size_t prefix_count;
+	int64_t generated_at; /* seconds of CLOCK_REALTIME */
+};
+
 enum endpoint_state {
 	ENDPOINT_CREATING, /* address reserved, device not finished: removed at the next start */
 	ENDPOINT_READY,
@@ -123,6 +140,8 @@ struct object {
 		struct service service;
 		struct endpoint_slice endpoint_slice;
 		struct policy policy;
+		struct cidr_group cidr_group;
+		struct inventory_group inventory_group;
 		struct endpoint endpoint;
 	};
 	unsigned int refs; /* object_ref() and object_unref() only */

@@ -9,23 +9,26 @@
 
 struct kind {
 	const char *api_version;
+	const char *older;      /* accepted too; NULL: none */
 	field_reader read_name; /* the rule its names follow */
 	int (*parse)(struct walk *walk, const struct yaml_node *root, struct object *object);
 };
 
 static const struct kind kinds[OBJECT_KIND_COUNT] = {
-	[OBJECT_NAMESPACE] = { "v1", read_dns_label, parse_namespace },
-	[OBJECT_NODE] = { "v1", read_dns_subdomain, parse_node },
-	[OBJECT_POD] = { "v1", read_dns_subdomain, parse_pod },
-	[OBJECT_SERVICE] = { "v1", read_dns_label, parse_service },
-	[OBJECT_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", read_dns_subdomain,
+	[OBJECT_NAMESPACE] = { "v1", NULL, read_dns_label, parse_namespace },
+	[OBJECT_NODE] = { "v1", NULL, read_dns_subdomain, parse_node },
+	[OBJECT_POD] = { "v1", NULL, read_dns_subdomain, parse_pod },
+	[OBJECT_SERVICE] = { "v1", NULL, read_dns_label, parse_service },
+	[OBJECT_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", NULL, read_dns_subdomain,
 				    parse_endpoint_slice },
-	[OBJECT_NETWORK_POLICY] = { "networking.k8s.io/v1", read_dns_subdomain,
+	[OBJECT_NETWORK_POLICY] = { "networking.k8s.io/v1", NULL, read_dns_subdomain,
 				    parse_network_policy },
-	[OBJECT_CILIUM_NETWORK_POLICY] = { "cilium.io/v2", read_dns_subdomain,
+	[OBJECT_CILIUM_NETWORK_POLICY] = { "cilium.io/v2", NULL, read_dns_subdomain,
 					   parse_cilium_policy },
-	[OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY] = { "cilium.io/v2", read_dns_subdomain,
+	[OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY] = { "cilium.io/v2", NULL, read_dns_subdomain,
 						       parse_cilium_policy },
+	[OBJECT_CILIUM_CIDR_GROUP] = { "cilium.io/v2", "cilium.io/v2alpha1", read_dns_subdomain,
+				       parse_cidr_group },
 };
 
 struct metadata {
@@ -291,16 +294,21 @@ static bool same_group(const char *a, const char *b)
 	return x - a == y - b && !memcmp(a, b, (size_t)(x - a));
 }
 
+static bool same_version(const struct kind *kind, const char *text)
+{
+	return !strcmp(text, kind->api_version) || (kind->older && !strcmp(text, kind->older));
+}
+
 static int refuse_kind(struct parsing *parsing, const struct yaml_node *node)
 {
 	enum object_kind meant;
-	bool close = object_kind_parse(node->text, &meant) == 0 && meant != OBJECT_ENDPOINT;
+	bool close = object_kind_parse(node->text, &meant) == 0 && kinds[meant].parse;
 
 	return walk_fail(&parsing->walk, node, "%s",
 			 close ? object_kind_name(meant)
 			       : "one of Namespace, Node, Pod, Service, EndpointSlice, "
 				 "NetworkPolicy, CiliumNetworkPolicy, "
-				 "CiliumClusterwideNetworkPolicy, List");
+				 "CiliumClusterwideNetworkPolicy, CiliumCIDRGroup, List");
 }
 
 struct type {
@@ -341,7 +349,7 @@ static int read_root(struct parsing *parsing, const struct yaml_node *root)
 		return walk_table(&parsing->walk, root, list_fields, parsing);
 	if (find_kind(type.kind->text, &kind) &&
 	    same_group(type.api_version->text, kinds[kind].api_version)) {
-		if (strcmp(type.api_version->text, kinds[kind].api_version))
+		if (!same_version(&kinds[kind], type.api_version->text))
 			return walk_fail(&parsing->walk, type.api_version, "%s for a %s",
 					 kinds[kind].api_version, object_kind_name(kind));
 		return add_object(parsing, root, kind);

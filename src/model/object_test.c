@@ -29,6 +29,7 @@ static int parse(const char *text, size_t length, struct object_list **ret, stru
 #define CNP  "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n" NAMED "spec:\n"
 #define ALL  "  endpointSelector: {}\n"
 #define CCNP "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\n" NAMED "spec:\n"
+#define CCG  "apiVersion: cilium.io/v2\nkind: CiliumCIDRGroup\n" NAMED
 
 static const struct refusal {
 	const char *name, *text;
@@ -274,9 +275,26 @@ static const struct refusal {
 	  "t.yaml:6: found spec.egress[0].toFQDNs, which is not enforced by this build" },
 	{ "names to be denied", CNP ALL "  egressDeny: [{toFQDNs: []}]\n",
 	  "found unknown field toFQDNs in spec.egressDeny[0]" },
-	{ "services", CNP ALL "  egress: [{toServices: []}]\n", "not enforced by this build" },
+	{ "a Service without a name", CNP ALL "  egress: [{toServices: [{k8sService: {}}]}]\n",
+	  "found no serviceName in spec.egress[0].toServices[0].k8sService, expected a Service's "
+	  "name" },
+	{ "a Service by name and label",
+	  CNP ALL "  egress: [{toServices: [{k8sService: {serviceName: a}, k8sServiceSelector: "
+		  "{selector: {}}}]}]\n",
+	  "expected only one of k8sService, k8sServiceSelector" },
+	{ "services where traffic comes in", CNP ALL "  ingress: [{toServices: []}]\n",
+	  "found unknown field toServices in spec.ingress[0]" },
+	{ "services beside requirements",
+	  CNP ALL "  egress: [{toServices: [], toRequires: [{}]}]\n",
+	  "not enforced by this build, expected toServices without toRequires" },
 	{ "nodes", CNP ALL "  egress: [{toNodes: []}]\n", "not enforced by this build" },
-	{ "groups", CNP ALL "  ingress: [{fromGroups: []}]\n", "not enforced by this build" },
+	{ "a group of no cloud", CNP ALL "  ingress: [{fromGroups: [{}]}]\n",
+	  "found no aws in spec.ingress[0].fromGroups[0], expected a mapping" },
+	{ "a group of another cloud", CNP ALL "  egress: [{toGroups: [{gcp: {}}]}]\n",
+	  "found unknown field gcp in spec.egress[0].toGroups[0], expected one of aws" },
+	{ "an unknown field of a cloud's group",
+	  CNP ALL "  egress: [{toGroups: [{aws: {securityGroups: [a]}}]}]\n",
+	  "found unknown field securityGroups in spec.egress[0].toGroups[0].aws" },
 	{ "authentication", CNP ALL "  ingress: [{authentication: {mode: required}}]\n",
 	  "not enforced by this build" },
 	{ "HTTP rules",
@@ -288,8 +306,28 @@ static const struct refusal {
 	{ "a listener",
 	  CNP ALL "  egress: [{toPorts: [{ports: [{port: \"443\"}], listener: {}}]}]\n",
 	  "not enforced by this build" },
-	{ "a group of CIDRs", CNP ALL "  egress: [{toCIDRSet: [{cidrGroupRef: a}]}]\n",
-	  "not enforced by this build" },
+	{ "a CIDR and a group of them",
+	  CNP ALL "  egress: [{toCIDRSet: [{cidrGroupRef: a, cidr: 10.0.0.0/8}]}]\n",
+	  "expected only one of cidr, cidrGroupRef, cidrGroupSelector" },
+	{ "neither CIDR nor group", CNP ALL "  egress: [{toCIDRSet: [{}]}]\n",
+	  "found no cidr in spec.egress[0].toCIDRSet[0], expected one of cidr, cidrGroupRef, "
+	  "cidrGroupSelector" },
+	{ "a group's name that is none", CNP ALL "  egress: [{toCIDRSet: [{cidrGroupRef: A}]}]\n",
+	  "t.yaml:6: found \"A\" in spec.egress[0].toCIDRSet[0].cidrGroupRef" },
+	{ "a source in a group's label",
+	  CNP ALL "  egress: [{toCIDRSet: [{cidrGroupSelector: {matchLabels: {\"k8s:a\": b}}}]}]\n",
+	  "expected a label key" },
+	{ "a group without CIDRs", CCG "spec: {}\n",
+	  "found no externalCIDRs in spec, expected a list of CIDRs" },
+	{ "a group without spec", CCG, "found no spec" },
+	{ "a group with an unknown field", CCG "spec: {externalCIDRs: [], cidrs: []}\n",
+	  "t.yaml:4: found unknown field cidrs in spec, expected one of externalCIDRs" },
+	{ "a group with a bad CIDR", CCG "spec:\n  externalCIDRs: [10.0.0.0/8,\n    10.0.0.0/33]\n",
+	  "t.yaml:6: found \"10.0.0.0/33\" in spec.externalCIDRs[1], expected a CIDR" },
+	{ "a group with an address", CCG "spec: {externalCIDRs: [10.0.0.1]}\n", "expected a CIDR" },
+	{ "a group of a version that is none",
+	  "apiVersion: cilium.io/v3\nkind: CiliumCIDRGroup\n" NAMED "spec: {}\n",
+	  "expected cilium.io/v2 for a CiliumCIDRGroup" },
 	{ "a policy's own log", CNP ALL "  log: {value: a}\n", "not enforced by this build" },
 	{ "an exception outside the CIDR",
 	  CNP ALL "  egress: [{toCIDRSet: [{cidr: 10.0.0.0/8, except: [0.0.0.0/0]}]}]\n",
@@ -408,6 +446,26 @@ static const struct big {
 	{ "4 million directives", "", "%A\n", 4000000, "", "more than 1000000" },
 	{ "4 million documents", "", "---\n", 4000000, "", "more than 100000 documents" },
 };
+
+static void both_versions_of_a_cidr_group_are_read(void **state)
+{
+	static const char *const versions[] = { "v2", "v2alpha1" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
+		_cleanup_(object_list_freep) struct object_list *list = NULL;
+		_cleanup_free_ char *text = NULL;
+		struct diag diag = { 0 };
+
+		assert_true(asprintf(&text,
+				     "apiVersion: cilium.io/%s\nkind: CiliumCIDRGroup\n" NAMED
+				     "spec: {externalCIDRs: [10.0.0.0/8]}\n",
+				     versions[i]) > 0);
+		assert_int_equal(parse(text, strlen(text), &list, &diag), 0);
+		assert_int_equal(list->items[0]->kind, OBJECT_CILIUM_CIDR_GROUP);
+		assert_string_equal(list->items[0]->namespace, "");
+		assert_int_equal(list->items[0]->cidr_group.prefix_count, 1);
+	}
+}
 
 static void big_inputs_are_refused_in_time(void **state)
 {
@@ -599,6 +657,8 @@ static const struct kind_name {
 	{ "netpol", OBJECT_NETWORK_POLICY },
 	{ "cnp", OBJECT_CILIUM_NETWORK_POLICY },
 	{ "ccnp", OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY },
+	{ "CiliumCIDRGroups", OBJECT_CILIUM_CIDR_GROUP },
+	{ "ccg", OBJECT_CILIUM_CIDR_GROUP },
 	{ "deployments", -1 },
 	{ "", -1 },
 };
@@ -619,6 +679,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_manifests_are_refused_with_place_found_and_expected),
+		cmocka_unit_test(both_versions_of_a_cidr_group_are_read),
 		cmocka_unit_test(big_inputs_are_refused_in_time),
 		cmocka_unit_test(an_alias_bomb_is_refused),
 		cmocka_unit_test(an_alias_bomb_of_depth_is_refused),

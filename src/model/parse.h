@@ -23,6 +23,7 @@ int parse_service(struct walk *walk, const struct yaml_node *root, struct object
 int parse_endpoint_slice(struct walk *walk, const struct yaml_node *root, struct object *object);
 int parse_network_policy(struct walk *walk, const struct yaml_node *root, struct object *object);
 int parse_cilium_policy(struct walk *walk, const struct yaml_node *root, struct object *object);
+int parse_cidr_group(struct walk *walk, const struct yaml_node *root, struct object *object);
 
 /* The two ways of writing selectors. */
 struct selector_dialect {
@@ -44,6 +45,9 @@ int read_selector_map(struct walk *walk, const struct yaml_node *node, struct se
 int read_address(struct walk *walk, const struct yaml_node *node, void *into);
 /* struct prefix *; bare: an address without length is taken as the whole address. */
 int walk_prefix(struct walk *walk, const struct yaml_node *node, bool bare, struct prefix *ret);
+/* One more in *list, which grows by array_add(). */
+int walk_prefix_add(struct walk *walk, const struct yaml_node *node, bool bare,
+		    struct prefix **list, size_t *count);
 /* One more struct prefix in except; refuses what is not inside `outer` (strictly: or equals it). */
 int walk_except(struct walk *walk, const struct yaml_node *node, bool strictly,
 		struct cidr_rule *rule);

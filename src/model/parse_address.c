@@ -27,6 +27,21 @@ int walk_prefix(struct walk *walk, const struct yaml_node *node, bool bare, stru
 	return 0;
 }
 
+int walk_prefix_add(struct walk *walk, const struct yaml_node *node, bool bare,
+		    struct prefix **list, size_t *count)
+{
+	struct prefix prefix, *slot;
+	int r = walk_prefix(walk, node, bare, &prefix);
+
+	if (r < 0)
+		return r;
+	slot = array_add(list, count);
+	if (!slot)
+		return -ENOMEM;
+	*slot = prefix;
+	return 0;
+}
+
 int walk_except(struct walk *walk, const struct yaml_node *node, bool strictly,
 		struct cidr_rule *rule)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* parse_cilium: what the two halves of the Cilium policies' parser share. Private to src/model.
+/* parse_cilium: what the parts of the Cilium policies' parser share. Private to src/model.
  *
- * parse_cilium_policy.c reads objects, specs and peers; parse_cilium_ports.c reads toPorts and
- * icmps. Thread: any */
+ * parse_cilium_policy.c reads objects, specs and peers; parse_cilium_groups.c peers that are kept in
+ * other objects, and CIDRs; parse_cilium_ports.c reads toPorts and icmps. Thread: any */
 #pragma once
 
 #include "parse.h"
@@ -20,7 +20,14 @@ struct cilium_reading {
 	bool has_ports, has_icmps;
 };
 
+/* One kind of peer per rule; the path's key is its name. */
+int begin_cilium_peers(struct walk *walk, const struct yaml_node *node,
+		       struct cilium_reading *reading);
+
 /* `into` is the reading. */
+int read_cilium_cidr_sets(struct walk *walk, const struct yaml_node *node, void *into);
+int read_cilium_services(struct walk *walk, const struct yaml_node *node, void *into);
+int read_cilium_groups(struct walk *walk, const struct yaml_node *node, void *into);
 int read_cilium_to_ports(struct walk *walk, const struct yaml_node *node, void *into);
 int read_cilium_deny_to_ports(struct walk *walk, const struct yaml_node *node, void *into);
 int read_cilium_icmps(struct walk *walk, const struct yaml_node *node, void *into);

@@ -47,7 +47,7 @@ static int scope_peer(const struct cilium_reading *reading, struct selector *sel
 }
 
 /* One kind of peer per rule: two would have to mean AND or OR, and each surprises somebody. */
-static int begin_peers(struct walk *walk, const struct yaml_node *node,
+int begin_cilium_peers(struct walk *walk, const struct yaml_node *node,
 		       struct cilium_reading *reading)
 {
 	const char *kind = walk->path->key;
@@ -85,7 +85,7 @@ static int read_endpoint(struct walk *walk, const struct yaml_node *node, void *
 
 static int read_endpoints(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	int r = begin_peers(walk, node, into);
+	int r = begin_cilium_peers(walk, node, into);
 
 	return r < 0 ? r : walk_items(walk, node, read_endpoint, into);
 }
@@ -115,58 +115,9 @@ static int read_cidr(struct walk *walk, const struct yaml_node *node, void *into
 
 static int read_cidrs(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	int r = begin_peers(walk, node, into);
+	int r = begin_cilium_peers(walk, node, into);
 
 	return r < 0 ? r : walk_items(walk, node, read_cidr, into);
-}
-
-struct cidr_set {
-	const struct yaml_node *cidr, *except;
-};
-
-static int note_node(struct walk *walk, const struct yaml_node *node, void *into)
-{
-	*(const struct yaml_node **)into = node;
-	return 0;
-}
-
-static const struct field cidr_set_fields[] = {
-	{ "cidr", SHAPE_STRING, note_node, offsetof(struct cidr_set, cidr) },
-	{ "except", SHAPE_LIST, note_node, offsetof(struct cidr_set, except) },
-	{ "cidrGroupRef", SHAPE_REFUSED, NULL, 0 },
-	{ "cidrGroupSelector", SHAPE_REFUSED, NULL, 0 },
-};
-
-static int read_except(struct walk *walk, const struct yaml_node *node, void *into)
-{
-	return walk_except(walk, node, false, into);
-}
-
-static int read_cidr_set(struct walk *walk, const struct yaml_node *node, void *into)
-{
-	struct cilium_reading *reading = into;
-	struct cidr_set set = { 0 };
-	struct cidr_rule *cidr;
-	int r = walk_table(walk, node, cidr_set_fields, &set);
-
-	if (r < 0)
-		return r;
-	if (!set.cidr)
-		return walk_missing(walk, node, "cidr", "a CIDR");
-	cidr = array_add(&reading->rule->cidrs, &reading->rule->cidr_count);
-	if (!cidr)
-		return -ENOMEM;
-	r = walk_prefix(walk, set.cidr, false, &cidr->prefix);
-	if (r < 0 || !set.except)
-		return r;
-	return walk_items(walk, set.except, read_except, cidr);
-}
-
-static int read_cidr_sets(struct walk *walk, const struct yaml_node *node, void *into)
-{
-	int r = begin_peers(walk, node, into);
-
-	return r < 0 ? r : walk_items(walk, node, read_cidr_set, into);
 }
 
 static int read_entity(struct walk *walk, const struct yaml_node *node, void *into)
@@ -203,7 +154,7 @@ static int read_entity(struct walk *walk, const struct yaml_node *node, void *in
 
 static int read_entities(struct walk *walk, const struct yaml_node *node, void *into)
 {
-	int r = begin_peers(walk, node, into);
+	int r = begin_cilium_peers(walk, node, into);
 
 	return r < 0 ? r : walk_items(walk, node, read_entity, into);
 }
@@ -213,9 +164,10 @@ static int read_entities(struct walk *walk, const struct yaml_node *node, void *
 	{ way "Endpoints", SHAPE_LIST, read_endpoints, 0 },                                        \
 		{ way "Requires", SHAPE_LIST, read_requires, 0 },                                  \
 		{ way "CIDR", SHAPE_LIST, read_cidrs, 0 },                                         \
-		{ way "CIDRSet", SHAPE_LIST, read_cidr_sets, 0 },                                  \
+		{ way "CIDRSet", SHAPE_LIST, read_cilium_cidr_sets, 0 },                           \
 		{ way "Entities", SHAPE_LIST, read_entities, 0 },                                  \
-		{ way "Groups", SHAPE_REFUSED, NULL, 0 }, { way "Nodes", SHAPE_REFUSED, NULL, 0 }, \
+		{ way "Groups", SHAPE_LIST, read_cilium_groups, 0 },                               \
+		{ way "Nodes", SHAPE_REFUSED, NULL, 0 },                                           \
 		{ "icmps", SHAPE_LIST, read_cilium_icmps, 0 }
 #define ALLOW_FIELDS                                                                               \
 	{ "toPorts", SHAPE_LIST, read_cilium_to_ports, 0 },                                        \
@@ -225,7 +177,7 @@ static const struct field ingress_fields[] = { PEER_FIELDS("from"), ALLOW_FIELDS
 static const struct field egress_fields[] = {
 	PEER_FIELDS("to"),
 	ALLOW_FIELDS,
-	{ "toServices", SHAPE_REFUSED, NULL, 0 },
+	{ "toServices", SHAPE_LIST, read_cilium_services, 0 },
 	{ "toFQDNs", SHAPE_REFUSED, NULL, 0 },
 };
 static const struct field ingress_deny_fields[] = {
@@ -235,7 +187,7 @@ static const struct field ingress_deny_fields[] = {
 static const struct field egress_deny_fields[] = {
 	PEER_FIELDS("to"),
 	{ "toPorts", SHAPE_LIST, read_cilium_deny_to_ports, 0 },
-	{ "toServices", SHAPE_REFUSED, NULL, 0 },
+	{ "toServices", SHAPE_LIST, read_cilium_services, 0 },
 };
 
 #define TABLE(table) { table, ARRAY_SIZE(table) }
@@ -258,6 +210,8 @@ static int finish_rule(struct walk *walk, const struct yaml_node *node,
 
 	if (reading->has_ports && reading->has_icmps)
 		return walk_fail(walk, node, "toPorts or icmps in a rule, not both");
+	if (rule->require_count && reading->peer_kind && !strcmp(reading->peer_kind, "toServices"))
+		return walk_not_enforced(walk, node, "toServices without toRequires");
 	if (rule->require_count && !reading->peer_kind && has_l4)
 		return walk_fail(walk, node,
 				 "peers beside fromRequires or toRequires and ports "

@@ -10,6 +10,24 @@ static void selectors_free(struct selector **selectors, size_t count)
 	free(selectors);
 }
 
+static void strings_free(char **strings, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(strings[i]);
+	free(strings);
+}
+
+static void group_ref_clear(struct group_ref *ref)
+{
+	free(ref->namespace);
+	free(ref->name);
+	selector_free(ref->selector);
+	strings_free(ref->ids, ref->id_count);
+	strings_free(ref->names, ref->name_count);
+	free(ref->region);
+	free(ref->except);
+}
+
 void policy_rule_clear(struct policy_rule *rule)
 {
 	selectors_free(rule->selectors, rule->selector_count);
@@ -18,6 +36,9 @@ void policy_rule_clear(struct policy_rule *rule)
 	for (size_t i = 0; i < rule->cidr_count; i++)
 		free(rule->cidrs[i].except);
 	free(rule->cidrs);
+	for (size_t i = 0; i < rule->group_count; i++)
+		group_ref_clear(&rule->groups[i]);
+	free(rule->groups);
 	for (size_t i = 0; i < rule->port_count; i++)
 		free(rule->ports[i].name);
 	free(rule->ports);

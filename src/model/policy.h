@@ -40,6 +40,28 @@ struct cidr_rule {
 	size_t except_count;
 };
 
+/* Sets of peers that are kept in other objects. */
+enum group_kind {
+	GROUP_CIDR,    /* CIDRs of CiliumCIDRGroups */
+	GROUP_SERVICE, /* pods that Services select; of Services without selector: addresses of their
+			  * EndpointSlices */
+	GROUP_INVENTORY, /* addresses of a cloud's groups, as the inventory tells them */
+};
+
+/* Which of them a rule means; model/group.h says which objects that are. */
+struct group_ref {
+	enum group_kind kind;
+	char *namespace;           /* of Services; NULL: every one */
+	char *name;                /* NULL: whatever is called how */
+	struct selector *selector; /* over the objects' labels; NULL: any */
+	/* GROUP_INVENTORY: at least one of each is a security group of it; none written: any. */
+	char **ids, **names;
+	size_t id_count, name_count;
+	char *region;          /* GROUP_INVENTORY; NULL: any, also one that is not told */
+	struct prefix *except; /* taken out of GROUP_CIDR; anywhere */
+	size_t except_count;
+};
+
 /* A set of destination ports (ingress: of the subject; egress: of the peer). */
 struct port_rule {
 	uint8_t protocol; /* IPPROTO_TCP, _UDP, _SCTP, _ICMP, _ICMPV6; 0: TCP, UDP and SCTP */
@@ -66,6 +88,9 @@ struct policy_rule {
 	size_t entity_count;
 	struct cidr_rule *cidrs;
 	size_t cidr_count;
+	struct group_ref
+		*groups; /* prefixes in them are of the outside, whatever cidrs_match_all */
+	size_t group_count;
 	bool cidrs_match_all; /* NetworkPolicy ipBlock: endpoints' and nodes' addresses too */
 
 	bool any_port; /* nothing written: every protocol and port, ICMP too */

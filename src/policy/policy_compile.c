@@ -9,6 +9,18 @@ static bool rule_speaks_of(const struct policy_prepared_rule *rule, const struct
 	for (size_t i = 0; i < rule->selector_count; i++)
 		if (bits_meet(&rule->selectors[i]->members, slots))
 			return true;
+	for (size_t s = 0; s < rule->set_count; s++)
+		for (size_t i = 0; i < rule->sets[s]->now.selector_count; i++)
+			if (bits_meet(&rule->sets[s]->now.selectors[i]->members, slots))
+				return true;
+	return false;
+}
+
+static bool rule_refers_to_touched(const struct policy_prepared_rule *rule)
+{
+	for (size_t s = 0; s < rule->set_count; s++)
+		if (rule->sets[s]->touched)
+			return true;
 	return false;
 }
 
@@ -36,6 +48,8 @@ static bool spec_touched(const struct policy_engine *engine,
 	if (any && spec->any_identity)
 		return true;
 	for (size_t i = 0; i < spec->rule_count; i++) {
+		if (rule_refers_to_touched(&spec->rules[i]))
+			return true;
 		if (any && rule_speaks_of(&spec->rules[i], &engine->peers.touched))
 			return true;
 		for (size_t t = 0; t < engine->cidrs.touched_count; t++)
@@ -359,6 +373,7 @@ static size_t compile_commit(struct compile *compile)
 	}
 	policy_peers_settle(&engine->peers);
 	policy_cidrs_settle(&engine->cidrs);
+	policy_groups_settle(&engine->groups);
 	free(engine->list.items);
 	engine->list = compile->list;
 	compile->list = (struct policy_cidr_list){ 0 };
@@ -371,8 +386,11 @@ int policy_engine_compile(struct policy_engine *engine, const struct policy_subj
 			  size_t *changed_count)
 {
 	_cleanup_(compile_freep) struct compile *compile = NULL;
-	int r;
+	int more = policy_groups_resolve(&engine->groups, &engine->peers, &engine->cidrs), r;
 
+	if (more < 0)
+		return more;
+	policy_groups_touch(&engine->groups, &engine->cidrs);
 	mark_all_touched(engine);
 	r = compile_new(engine, &compile);
 	if (r < 0)
@@ -384,5 +402,5 @@ int policy_engine_compile(struct policy_engine *engine, const struct policy_subj
 		return r;
 	*changed_count = compile_commit(compile);
 	*changed = engine->changed;
-	return 0;
+	return more;
 }

@@ -3,6 +3,11 @@
 
 #include "policy/policy_state.h"
 
+static struct policy_commons commons(struct policy_engine *engine)
+{
+	return (struct policy_commons){ &engine->peers, &engine->cidrs, &engine->groups };
+}
+
 int policy_engine_new(struct policy_engine **ret)
 {
 	_cleanup_(policy_engine_freep) struct policy_engine *engine = calloc(1, sizeof(*engine));
@@ -22,10 +27,14 @@ int policy_engine_new(struct policy_engine **ret)
 
 void policy_engine_free(struct policy_engine *engine)
 {
+	struct policy_commons shared;
+
 	if (!engine)
 		return;
+	shared = commons(engine);
 	for (size_t i = 0; i < engine->policy_count; i++)
-		policy_prepared_free(engine->policies[i], &engine->peers, &engine->cidrs);
+		policy_prepared_free(engine->policies[i], &shared);
+	policy_groups_fini(&engine->groups);
 	policy_peers_fini(&engine->peers);
 	policy_cidrs_fini(&engine->cidrs);
 	policy_tables_fini(&engine->tables);
@@ -115,6 +124,7 @@ static int policies_reserve(struct policy_engine *engine)
 
 static void policy_remove(struct policy_engine *engine, size_t at)
 {
+	const struct policy_commons shared = commons(engine);
 	struct policy_prepared *policy = engine->policies[at];
 	size_t n = 0;
 
@@ -126,7 +136,7 @@ static void policy_remove(struct policy_engine *engine, size_t at)
 	memmove(&engine->numbered[n], &engine->numbered[n + 1],
 		(engine->policy_count - n) * sizeof(policy));
 	mark_selected(engine, policy);
-	policy_prepared_free(policy, &engine->peers, &engine->cidrs);
+	policy_prepared_free(policy, &shared);
 }
 
 int policy_engine_put_policy(struct policy_engine *engine, struct object *object)
@@ -134,6 +144,7 @@ int policy_engine_put_policy(struct policy_engine *engine, struct object *object
 	size_t at = policy_position(engine, object->kind, object->namespace, object->name);
 	struct policy_prepared *old =
 		policy_at(engine, at, object->kind, object->namespace, object->name);
+	const struct policy_commons shared = commons(engine);
 	struct policy_prepared *fresh;
 	int r;
 
@@ -141,8 +152,7 @@ int policy_engine_put_policy(struct policy_engine *engine, struct object *object
 		return 0;
 	r = policies_reserve(engine);
 	if (!r)
-		r = policy_prepare(object, engine->next_rule, &engine->peers, &engine->cidrs,
-				   &fresh);
+		r = policy_prepare(object, engine->next_rule, &shared, &fresh);
 	if (r < 0)
 		return r;
 	if (old)
@@ -163,6 +173,48 @@ void policy_engine_delete_policy(struct policy_engine *engine, enum object_kind 
 
 	if (policy_at(engine, at, kind, namespace, name))
 		policy_remove(engine, at);
+}
+
+bool policy_engine_takes(enum object_kind kind)
+{
+	return kind == OBJECT_CILIUM_CIDR_GROUP || kind == OBJECT_SERVICE ||
+	       kind == OBJECT_ENDPOINT_SLICE || kind == OBJECT_INVENTORY_GROUP;
+}
+
+int policy_engine_put_group(struct policy_engine *engine, struct object *object)
+{
+	return policy_groups_put_object(&engine->groups, object);
+}
+
+int policy_engine_delete_group(struct policy_engine *engine, enum object_kind kind,
+			       const char *namespace, const char *name)
+{
+	return policy_groups_delete_object(&engine->groups, kind, namespace, name);
+}
+
+static int missing_in_rule(const struct policy_prepared_rule *rule, policy_reference_fn fn,
+			   void *data)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < rule->set_count; i++)
+		if (!rule->sets[i]->now.object_count)
+			r = fn(&rule->rule->groups[i], data);
+	return r;
+}
+
+int policy_engine_for_each_missing(const struct policy_engine *engine, enum object_kind kind,
+				   const char *namespace, const char *name, policy_reference_fn fn,
+				   void *data)
+{
+	size_t at = policy_position(engine, kind, namespace, name);
+	const struct policy_prepared *policy = policy_at(engine, at, kind, namespace, name);
+	int r = 0;
+
+	for (size_t s = 0; policy && !r && s < policy->spec_count; s++)
+		for (size_t i = 0; !r && i < policy->specs[s].rule_count; i++)
+			r = missing_in_rule(&policy->specs[s].rules[i], fn, data);
+	return r;
 }
 
 int policy_engine_put_identity(struct policy_engine *engine, const struct identity *identity)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* policy_engine: policies and identities in, one table per subject and direction out.
  *
- * In: policies (model/policy.h), identities    Out: struct policy_table, CIDRs, rule names
+ * In: policies (model/policy.h), what they refer to, identities    Out: struct policy_table, CIDRs, rule names
  * Owns: all of it    Thread: main loop only. Pure: no kernel, no clock, no root.
  *
  * What a table means is told in abi/policy.h; policy_verdict() below is that text in C and is what
@@ -79,12 +79,31 @@ void policy_engine_spare_pods(struct policy_engine *engine, bool spare);
 int policy_engine_put_policy(struct policy_engine *engine, struct object *policy);
 void policy_engine_delete_policy(struct policy_engine *engine, enum object_kind kind,
 				 const char *namespace, const char *name);
+
+/* Whether objects of a kind are what rules may refer to: CIDR groups, Services, EndpointSlices, groups
+ * of an inventory. */
+bool policy_engine_takes(enum object_kind kind);
+/* Puts or replaces such an object. Takes a reference. What no rule refers to costs its place in a
+ * list. 1: the next compile has something to do; 0; -ENOMEM changes nothing. */
+int policy_engine_put_group(struct policy_engine *engine, struct object *object);
+/* 1: the next compile has something to do. Unknown ones are no error. */
+int policy_engine_delete_group(struct policy_engine *engine, enum object_kind kind,
+			       const char *namespace, const char *name);
+
+typedef int (*policy_reference_fn)(const struct group_ref *ref, void *data);
+/* Calls fn for each reference in a policy that means no object there is: it matches nobody. Stops at
+ * non-zero and returns it. As of the last compile. */
+int policy_engine_for_each_missing(const struct policy_engine *engine, enum object_kind kind,
+				   const char *namespace, const char *name, policy_reference_fn fn,
+				   void *data);
+
 /* Adds an identity as peer, and as subject if it is a pod's. Copies. Reserved ones are known: for
  * them this does nothing. -ENOMEM changes nothing. */
 int policy_engine_put_identity(struct policy_engine *engine, const struct identity *identity);
 void policy_engine_delete_identity(struct policy_engine *engine, uint32_t number);
 
-/* Brings the tables up to date. changed: subjects whose tables differ from the last call, by
+/* Brings the tables up to date. 1: by one step of several; call again when the tables and the CIDRs
+ * of this one are in force (a group gave up CIDRs for others: policy_groups.h). changed: subjects whose tables differ from the last call, by
  * number, borrowed (their tables too) until the next call; deleted identities are not among them.
  * Subjects are the pods' identities put, and TD_ID_INIT always. -ENOMEM: nothing changed, call
  * again. */

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/util.h"
+#include "model/group.h"
 #include "policy/policy_engine.h"
 
 #define CNP(name, spec)                                                                            \
@@ -106,6 +107,198 @@ static struct policy_decision ask_outside(struct fixture *f, uint32_t subject, c
 	assert_int_equal(address_parse(address, &addr), 0);
 	query.cidr = policy_engine_cidr_of(f->engine, &addr);
 	return policy_verdict(table_of(f, subject, TD_EGRESS), &query);
+}
+
+static void put_groups(struct fixture *f, const char *text)
+{
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	struct diag diag = { 0 };
+
+	if (object_parse(text, strlen(text), &(struct object_parse_options){ 0 }, &list, &diag))
+		fail_msg("%s", diag.text);
+	for (size_t i = 0; i < list->count; i++)
+		assert_true(policy_engine_put_group(f->engine, list->items[i]) >= 0);
+}
+
+#define CCG(name, cidrs)                                                                           \
+	"{apiVersion: cilium.io/v2, kind: CiliumCIDRGroup, metadata: {name: " name                 \
+	"}, spec: {externalCIDRs: [" cidrs "]}}"
+#define TO_GROUP(app, group)                                                                       \
+	"{endpointSelector: {matchLabels: {app: " app                                              \
+	"}}, egress: [{toCIDRSet: [{cidrGroupRef: " group "}]}]}"
+
+static void a_group_changes_only_the_subjects_that_refer_to_it(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a"), b = put_pod(f, "app=b");
+
+	put_text(f, CNP("a", TO_GROUP("a", "one")));
+	put_text(f, CNP("b", TO_GROUP("b", "two")));
+	compile(f);
+	put_groups(f, CCG("one", "10.0.0.0/8"));
+	compile(f);
+	assert_int_equal(f->changed_count, 1);
+	assert_int_equal(f->changed[0].identity, a);
+	assert_true(ask_outside(f, a, "10.1.2.3").allowed);
+	assert_false(ask_outside(f, b, "10.1.2.3").allowed);
+
+	/* A group of nobody, and the same CIDRs written otherwise, change nothing. */
+	put_groups(f, CCG("three", "192.0.2.0/24"));
+	put_groups(f, CCG("one", "10.0.0.0/8, 10.0.0.0/8"));
+	compile(f);
+	assert_int_equal(f->changed_count, 0);
+
+	/* A CIDR inside another group's: whoever has the wider one has a row for it too. */
+	put_groups(f, CCG("two", "10.1.0.0/16"));
+	compile(f);
+	assert_int_equal(f->changed_count, 2);
+	assert_true(ask_outside(f, a, "10.1.2.3").allowed);
+	assert_true(ask_outside(f, b, "10.1.2.3").allowed);
+	assert_true(ask_outside(f, a, "10.2.2.3").allowed);
+	assert_false(ask_outside(f, b, "10.2.2.3").allowed);
+
+	assert_int_equal(
+		policy_engine_delete_group(f->engine, OBJECT_CILIUM_CIDR_GROUP, "", "three"), 0);
+	assert_int_equal(policy_engine_delete_group(f->engine, OBJECT_CILIUM_CIDR_GROUP, "", "two"),
+			 1);
+	compile(f);
+	assert_false(ask_outside(f, b, "10.1.2.3").allowed);
+	assert_true(ask_outside(f, a, "10.1.2.3").allowed);
+}
+
+static void an_unreferenced_object_costs_no_compile(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(object_unrefp) struct object *service = object_new(OBJECT_SERVICE, "x", "s");
+
+	assert_int_equal(policy_engine_put_group(f->engine, service), 0);
+	put_text(f, CNP("p", "{endpointSelector: {}, egress: [{toServices: [{k8sService: "
+			     "{serviceName: other}}]}]}"));
+	compile(f);
+	assert_int_equal(policy_engine_delete_group(f->engine, OBJECT_SERVICE, "x", "s"), 0);
+	assert_int_equal(policy_engine_put_group(f->engine, service), 0);
+}
+
+static int note_missing(const struct group_ref *ref, void *data)
+{
+	_cleanup_free_ char *text = group_ref_format(ref);
+
+	strcat(data, text);
+	strcat(data, ";");
+	return 0;
+}
+
+static void references_to_nothing_are_told(void **state)
+{
+	struct fixture *f = *state;
+	char text[256] = "";
+
+	put_text(f, CNP("p", "{endpointSelector: {}, egress: [{toCIDRSet: [{cidrGroupRef: one}, "
+			     "{cidrGroupRef: two}, {cidrGroupSelector: {matchLabels: {a: b}}}]}, "
+			     "{toServices: [{k8sService: {serviceName: s, namespace: ns}}]}]}"));
+	put_groups(f, CCG("two", ""));
+	compile(f);
+	policy_engine_for_each_missing(f->engine, OBJECT_CILIUM_NETWORK_POLICY, "default", "p",
+				       note_missing, text);
+	assert_string_equal(text, "CiliumCIDRGroup one;CiliumCIDRGroup with {a in (b)};"
+				  "Service ns/s;");
+}
+
+/* The kernel takes tables and prefixes one after the other: see policy_groups.h. */
+static void a_group_that_trades_cidrs_never_loses_an_address(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a");
+	struct policy_query query = {
+		.identity = TD_ID_WORLD, .outside = true, .protocol = IPPROTO_TCP, .port = 80
+	};
+	struct td_addr addr;
+	size_t before, count;
+
+	put_text(f, CNP("a", TO_GROUP("a", "one")));
+	put_groups(f, CCG("one", "10.0.0.0/24, 10.9.0.0/16"));
+	compile(f);
+	assert_int_equal(address_parse("10.0.0.1", &addr), 0);
+	query.cidr = policy_engine_cidr_of(f->engine, &addr);
+	policy_engine_cidrs(f->engine, &before);
+
+	put_groups(f, CCG("one", "10.0.0.0/25, 10.0.0.128/25"));
+	assert_int_equal(policy_engine_compile(f->engine, &f->changed, &f->changed_count), 1);
+	policy_engine_cidrs(f->engine, &count);
+	assert_int_equal(count, before + 2);
+	/* New tables, while the address still has its former prefix; then its new one. */
+	assert_true(policy_verdict(table_of(f, a, TD_EGRESS), &query).allowed);
+	assert_true(ask_outside(f, a, "10.0.0.1").allowed);
+	assert_true(ask_outside(f, a, "10.9.0.1").allowed);
+
+	assert_int_equal(policy_engine_compile(f->engine, &f->changed, &f->changed_count), 1);
+	policy_engine_cidrs(f->engine, &count);
+	assert_int_equal(count, before + 2);
+	assert_true(ask_outside(f, a, "10.0.0.1").allowed);
+	assert_false(ask_outside(f, a, "10.9.0.1").allowed);
+
+	compile(f);
+	policy_engine_cidrs(f->engine, &count);
+	assert_int_equal(count, before);
+	assert_true(ask_outside(f, a, "10.0.0.1").allowed);
+	assert_false(ask_outside(f, a, "10.9.0.1").allowed);
+}
+
+/* As after a compile whose tables never came into force: the steps stay in order. */
+static void a_group_may_change_between_the_steps(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a");
+
+	put_text(f, CNP("a", TO_GROUP("a", "one")));
+	put_groups(f, CCG("one", "10.0.0.0/24"));
+	compile(f);
+	put_groups(f, CCG("one", "10.0.1.0/24"));
+	assert_int_equal(policy_engine_compile(f->engine, &f->changed, &f->changed_count), 1);
+	put_groups(f, CCG("one", "10.0.2.0/24"));
+	put_text(f, CNP("b", TO_GROUP("a", "two")));
+	while (policy_engine_compile(f->engine, &f->changed, &f->changed_count))
+		;
+	assert_false(ask_outside(f, a, "10.0.0.1").allowed);
+	assert_false(ask_outside(f, a, "10.0.1.1").allowed);
+	assert_true(ask_outside(f, a, "10.0.2.1").allowed);
+	put_groups(f, CCG("one", "10.0.3.0/24"));
+	assert_int_equal(policy_engine_compile(f->engine, &f->changed, &f->changed_count), 1);
+	drop(f, "a"); /* while it moves */
+	while (policy_engine_compile(f->engine, &f->changed, &f->changed_count))
+		;
+	assert_false(ask_outside(f, a, "10.0.3.1").allowed);
+}
+
+static void a_group_of_many_cidrs_changes_in_time(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a");
+	struct timespec start, end;
+
+	put_text(f, CNP("a", TO_GROUP("a", "big")));
+	for (unsigned int more = 0; more < 2; more++) {
+		_cleanup_(object_unrefp) struct object *group =
+			object_new(OBJECT_CILIUM_CIDR_GROUP, "", "big");
+		size_t count = 10000 + more;
+
+		group->cidr_group.prefixes = calloc(count, sizeof(struct prefix));
+		group->cidr_group.prefix_count = count;
+		for (size_t i = 0; i < count; i++)
+			group->cidr_group.prefixes[i] = (struct prefix){
+				.addr = address_from_ipv4(htonl(0x0a000000u + (uint32_t)i * 4)),
+				.length = 31,
+			};
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		assert_int_equal(policy_engine_put_group(f->engine, group), 1);
+		compile(f);
+		clock_gettime(CLOCK_MONOTONIC, &end);
+		print_message("a group of 10,000 CIDRs%s: %.1f ms\n", more ? ", one more" : "",
+			      (double)(end.tv_sec - start.tv_sec) * 1e3 +
+				      (double)(end.tv_nsec - start.tv_nsec) / 1e6);
+	}
+	assert_true(ask_outside(f, a, "10.0.0.5").allowed);
+	assert_false(ask_outside(f, a, "10.0.0.7").allowed);
 }
 
 static void equal_tables_exist_once(void **state)
@@ -441,6 +634,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(equal_tables_exist_once),
+		TEST(a_group_changes_only_the_subjects_that_refer_to_it),
+		TEST(an_unreferenced_object_costs_no_compile),
+		TEST(references_to_nothing_are_told),
+		TEST(a_group_that_trades_cidrs_never_loses_an_address),
+		TEST(a_group_may_change_between_the_steps),
+		TEST(a_group_of_many_cidrs_changes_in_time),
 		TEST(only_subjects_that_a_change_touches_are_reported),
 		TEST(policy_put_again_unchanged_keeps_its_numbers),
 		TEST(rules_have_names_until_their_policy_goes),

@@ -163,6 +163,22 @@ static int add_selected(const struct policy_view *view, const struct policy_sele
 	return 0;
 }
 
+static int add_members(const struct policy_view *view, const struct policy_members *members,
+		       const struct group_ref *ref, struct policy_terms *terms)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < members->selector_count; i++)
+		r = add_selected(view, members->selectors[i], terms);
+	for (size_t i = 0; !r && i < members->prefix_count; i++) {
+		const struct cidr_rule cidr = { members->prefixes[i], ref->except,
+						ref->except_count };
+
+		r = add_cidr(view, &cidr, TD_PEER_WORLD_ONLY, terms);
+	}
+	return r;
+}
+
 static int add_peers(const struct policy_view *view, const struct policy_prepared_rule *prepared,
 		     struct policy_terms *terms)
 {
@@ -178,6 +194,8 @@ static int add_peers(const struct policy_view *view, const struct policy_prepare
 		r = add_entity(view, rule->entities[i], terms);
 	for (size_t i = 0; !r && i < rule->cidr_count; i++)
 		r = add_cidr(view, &rule->cidrs[i], everywhere ? 0 : TD_PEER_WORLD_ONLY, terms);
+	for (size_t i = 0; !r && i < prepared->set_count; i++)
+		r = add_members(view, &prepared->sets[i]->now, &rule->groups[i], terms);
 	return r;
 }
 

@@ -11,7 +11,7 @@ bool policy_entity_prefix(enum entity entity, struct prefix *ret)
 	return true;
 }
 
-/* Calls fn for every prefix a rule needs an identity for; on failure undoes nothing. */
+/* Calls fn for every prefix written in a rule that needs an identity; on failure undoes nothing. */
 static int rule_prefixes(const struct policy_rule *rule, struct policy_cidrs *cidrs,
 			 int (*fn)(struct policy_cidrs *cidrs, const struct prefix *prefix),
 			 size_t limit, size_t *ret_done)
@@ -29,6 +29,11 @@ static int rule_prefixes(const struct policy_rule *rule, struct policy_cidrs *ci
 			done += !r;
 		}
 	}
+	for (size_t i = 0; i < rule->group_count; i++)
+		for (size_t e = 0; !r && e < rule->groups[i].except_count && done < limit; e++) {
+			r = fn(cidrs, &rule->groups[i].except[e]);
+			done += !r;
+		}
 	for (size_t i = 0; !r && i < rule->entity_count && done < limit; i++) {
 		struct prefix prefix;
 
@@ -47,11 +52,15 @@ static int put_prefix(struct policy_cidrs *cidrs, const struct prefix *prefix)
 	return 0;
 }
 
-static void rule_release(struct policy_prepared_rule *rule, struct policy_peers *peers)
+/* All but its prefixes. */
+static void rule_release(struct policy_prepared_rule *rule, const struct policy_commons *commons)
 {
 	for (size_t i = 0; i < rule->selector_count; i++)
-		policy_peers_unselect(peers, rule->selectors[i]);
+		policy_peers_unselect(commons->peers, rule->selectors[i]);
 	free(rule->selectors);
+	for (size_t i = 0; i < rule->set_count; i++)
+		policy_groups_put(commons->groups, rule->sets[i], commons->peers, commons->cidrs);
+	free(rule->sets);
 }
 
 /* All prefixes of the rule, or none. */
@@ -65,24 +74,39 @@ static int rule_take_prefixes(const struct policy_rule *rule, struct policy_cidr
 	return r;
 }
 
-static int rule_prepare(struct policy_prepared_rule *prepared, const struct policy_rule *rule,
-			struct policy_peers *peers, struct policy_cidrs *cidrs)
+static int rule_take_peers(struct policy_prepared_rule *prepared, const struct policy_rule *rule,
+			   struct object *writer, const struct policy_commons *commons)
 {
 	int r = 0;
 
-	prepared->rule = rule;
 	prepared->selectors = calloc(rule->selector_count + 1, sizeof(*prepared->selectors));
-	if (!prepared->selectors)
+	prepared->sets = calloc(rule->group_count + 1, sizeof(*prepared->sets));
+	if (!prepared->selectors || !prepared->sets)
 		return -ENOMEM;
 	for (size_t i = 0; !r && i < rule->selector_count; i++) {
-		r = policy_peers_select(peers, rule->selectors[i], rule->requires,
+		r = policy_peers_select(commons->peers, rule->selectors[i], rule->requires,
 					rule->require_count, &prepared->selectors[i]);
 		prepared->selector_count += !r;
 	}
+	for (size_t i = 0; !r && i < rule->group_count; i++) {
+		r = policy_groups_get(commons->groups, writer, &rule->groups[i],
+				      &prepared->sets[i]);
+		prepared->set_count += !r;
+	}
+	return r;
+}
+
+static int rule_prepare(struct policy_prepared_rule *prepared, const struct policy_rule *rule,
+			struct object *writer, const struct policy_commons *commons)
+{
+	int r;
+
+	prepared->rule = rule;
+	r = rule_take_peers(prepared, rule, writer, commons);
 	if (!r)
-		r = rule_take_prefixes(rule, cidrs);
+		r = rule_take_prefixes(rule, commons->cidrs);
 	if (r < 0)
-		rule_release(prepared, peers);
+		rule_release(prepared, commons);
 	return r;
 }
 
@@ -104,23 +128,22 @@ static bool rule_any_identity(const struct policy_rule *rule)
 	return false;
 }
 
-static void spec_release(struct policy_prepared_spec *spec, struct policy_peers *peers,
-			 struct policy_cidrs *cidrs)
+static void spec_release(struct policy_prepared_spec *spec, const struct policy_commons *commons)
 {
 	size_t done;
 
 	for (size_t i = 0; i < spec->rule_count; i++) {
-		rule_prefixes(spec->rules[i].rule, cidrs, put_prefix, SIZE_MAX, &done);
-		rule_release(&spec->rules[i], peers);
+		rule_prefixes(spec->rules[i].rule, commons->cidrs, put_prefix, SIZE_MAX, &done);
+		rule_release(&spec->rules[i], commons);
 	}
 	free(spec->rules);
-	policy_peers_unselect(peers, spec->subject);
+	policy_peers_unselect(commons->peers, spec->subject);
 }
 
 static int spec_prepare(struct policy_prepared_spec *prepared, const struct policy_spec *spec,
-			struct policy_peers *peers, struct policy_cidrs *cidrs)
+			struct object *writer, const struct policy_commons *commons)
 {
-	int r = policy_peers_select(peers, spec->subject, NULL, 0, &prepared->subject);
+	int r = policy_peers_select(commons->peers, spec->subject, NULL, 0, &prepared->subject);
 
 	if (r < 0)
 		return r;
@@ -130,7 +153,7 @@ static int spec_prepare(struct policy_prepared_spec *prepared, const struct poli
 	for (size_t i = 0; i < 2; i++)
 		prepared->isolates[i] = prepared->relevant[i] = spec->isolates[i];
 	for (size_t i = 0; !r && i < spec->rule_count; i++) {
-		r = rule_prepare(&prepared->rules[i], &spec->rules[i], peers, cidrs);
+		r = rule_prepare(&prepared->rules[i], &spec->rules[i], writer, commons);
 		if (r < 0)
 			break;
 		prepared->rule_count++;
@@ -141,7 +164,7 @@ static int spec_prepare(struct policy_prepared_spec *prepared, const struct poli
 			prepared->own_names = true;
 	}
 	if (r < 0)
-		spec_release(prepared, peers, cidrs);
+		spec_release(prepared, commons);
 	return r;
 }
 
@@ -180,8 +203,8 @@ static int names_prepare(struct policy_prepared *prepared)
 	return 0;
 }
 
-int policy_prepare(struct object *object, uint32_t first_number, struct policy_peers *peers,
-		   struct policy_cidrs *cidrs, struct policy_prepared **ret)
+int policy_prepare(struct object *object, uint32_t first_number,
+		   const struct policy_commons *commons, struct policy_prepared **ret)
 {
 	const struct policy *policy = &object->policy;
 	struct policy_prepared *prepared = calloc(1, sizeof(*prepared));
@@ -195,26 +218,25 @@ int policy_prepare(struct object *object, uint32_t first_number, struct policy_p
 	if (!prepared->specs)
 		r = -ENOMEM;
 	for (size_t i = 0; !r && i < policy->spec_count; i++) {
-		r = spec_prepare(&prepared->specs[i], &policy->specs[i], peers, cidrs);
+		r = spec_prepare(&prepared->specs[i], &policy->specs[i], object, commons);
 		prepared->spec_count += !r;
 	}
 	if (!r)
 		r = names_prepare(prepared);
 	if (r < 0) {
-		policy_prepared_free(prepared, peers, cidrs);
+		policy_prepared_free(prepared, commons);
 		return r;
 	}
 	*ret = prepared;
 	return 0;
 }
 
-void policy_prepared_free(struct policy_prepared *prepared, struct policy_peers *peers,
-			  struct policy_cidrs *cidrs)
+void policy_prepared_free(struct policy_prepared *prepared, const struct policy_commons *commons)
 {
 	if (!prepared)
 		return;
 	for (size_t i = 0; i < prepared->spec_count; i++)
-		spec_release(&prepared->specs[i], peers, cidrs);
+		spec_release(&prepared->specs[i], commons);
 	free(prepared->specs);
 	free(prepared->names);
 	object_unref(prepared->object);

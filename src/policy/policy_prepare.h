@@ -3,17 +3,27 @@
  * numbered.
  *
  * In: struct object    Out: struct policy_prepared
- * Owns: references on object, selectors and prefixes    Thread: main loop only */
+ * Owns: references on object, selectors, sets and prefixes    Thread: main loop only */
 #pragma once
 
 #include "policy/policy_cidrs.h"
+#include "policy/policy_groups.h"
 #include "policy/policy_peers.h"
+
+/* Where what policies have in common exists once. */
+struct policy_commons {
+	struct policy_peers *peers;
+	struct policy_cidrs *cidrs;
+	struct policy_groups *groups;
+};
 
 struct policy_prepared_rule {
 	const struct policy_rule *rule;
 	uint32_t number;
 	struct policy_selector **selectors; /* each with the rule's `requires` in it */
 	size_t selector_count;
+	struct policy_set **sets; /* of the rule's groups, in their order */
+	size_t set_count;
 };
 
 struct policy_prepared_spec {
@@ -36,10 +46,9 @@ struct policy_prepared {
 };
 
 /* Numbers the rules from first_number on. -ENOMEM changes nothing. */
-int policy_prepare(struct object *object, uint32_t first_number, struct policy_peers *peers,
-		   struct policy_cidrs *cidrs, struct policy_prepared **ret);
-void policy_prepared_free(struct policy_prepared *prepared, struct policy_peers *peers,
-			  struct policy_cidrs *cidrs);
+int policy_prepare(struct object *object, uint32_t first_number,
+		   const struct policy_commons *commons, struct policy_prepared **ret);
+void policy_prepared_free(struct policy_prepared *prepared, const struct policy_commons *commons);
 /* By kind, namespace, name. */
 int policy_prepared_compare(const struct policy_prepared *prepared, enum object_kind kind,
 			    const char *namespace, const char *name);

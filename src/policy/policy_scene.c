@@ -208,9 +208,14 @@ static int take_event(struct policy_scene *scene, const struct store_event *even
 	} else if (object_kind_is_policy(object->kind)) {
 		policy_engine_delete_policy(scene->engine, object->kind, object->namespace,
 					    object->name);
+	} else if (policy_engine_takes(object->kind) && event->after) {
+		r = policy_engine_put_group(scene->engine, (struct object *)event->after);
+	} else if (policy_engine_takes(object->kind)) {
+		policy_engine_delete_group(scene->engine, object->kind, object->namespace,
+					   object->name);
 	}
 	scene->dirty = true;
-	return r;
+	return MIN(r, 0);
 }
 
 static void on_store(const struct store_event *events, size_t count, void *data)
@@ -245,6 +250,48 @@ int policy_scene_put_text(struct policy_scene *scene, const char *text, size_t l
 	return r < 0 ? r : policy_scene_put(scene, list->items, list->count, diag);
 }
 
+static int delete_one(struct policy_scene *scene, enum object_kind kind, const char *namespace,
+		      const char *name)
+{
+	const struct store_change change = {
+		.origin = STORE_API, .kind = kind, .namespace = namespace, .name = name
+	};
+	struct diag diag = { 0 };
+	int r = store_commit(scene->store, &change, 1, &diag);
+
+	return r < 0 ? r : scene->lost;
+}
+
+/* Groups are numbered from 0, so those that are too many follow the last one that stays. */
+static int delete_groups_from(struct policy_scene *scene, const char *name, size_t number)
+{
+	int r = 0;
+
+	while (!r) {
+		_cleanup_free_ char *full = NULL;
+
+		if (asprintf(&full, "%s/%zu", name, number++) < 0) {
+			full = NULL;
+			return -ENOMEM;
+		}
+		if (!store_get(scene->store, OBJECT_INVENTORY_GROUP, "", full))
+			break;
+		r = delete_one(scene, OBJECT_INVENTORY_GROUP, "", full);
+	}
+	return r;
+}
+
+int policy_scene_put_inventory(struct policy_scene *scene, const char *text, size_t length,
+			       const struct inventory_options *options, struct diag *diag)
+{
+	_cleanup_(object_list_freep) struct object_list *list = NULL;
+	int r = inventory_parse(text, length, options, &list, diag);
+
+	if (!r)
+		r = policy_scene_put(scene, list->items, list->count, diag);
+	return r < 0 ? r : delete_groups_from(scene, options->name, list->count);
+}
+
 /* The objects of a namespace, held while they are deleted. */
 struct inhabitants {
 	const char *namespace;
@@ -266,18 +313,6 @@ static int note_inhabitant(const struct object *object, void *data)
 	inhabitants->items = items;
 	items[inhabitants->count++] = object_ref((struct object *)object);
 	return 0;
-}
-
-static int delete_one(struct policy_scene *scene, enum object_kind kind, const char *namespace,
-		      const char *name)
-{
-	const struct store_change change = {
-		.origin = STORE_API, .kind = kind, .namespace = namespace, .name = name
-	};
-	struct diag diag = { 0 };
-	int r = store_commit(scene->store, &change, 1, &diag);
-
-	return r < 0 ? r : scene->lost;
 }
 
 static int delete_inhabitants(struct policy_scene *scene, const char *namespace)
@@ -417,7 +452,9 @@ static int settle(struct policy_scene *scene)
 	if (!r)
 		r = enter_dirty(scene, scene->imagined, scene->imagined_count);
 	if (!r)
-		r = policy_engine_compile(scene->engine, &changed, &count);
+		do
+			r = policy_engine_compile(scene->engine, &changed, &count);
+		while (r > 0);
 	if (!r)
 		r = tell_compiled(scene, changed, count);
 	if (!r)

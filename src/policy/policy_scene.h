@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/diag.h"
+#include "model/inventory.h"
 #include "model/object.h"
 #include "policy/policy_explain.h"
 
@@ -44,6 +45,9 @@ int policy_scene_put(struct policy_scene *scene, struct object *const *objects, 
 /* Parses a text and puts what is in it. */
 int policy_scene_put_text(struct policy_scene *scene, const char *text, size_t length,
 			  const struct object_parse_options *options, struct diag *diag);
+/* The groups of an inventory's text instead of those put under options->name before. */
+int policy_scene_put_inventory(struct policy_scene *scene, const char *text, size_t length,
+			       const struct inventory_options *options, struct diag *diag);
 /* Deleting what is not there is no error. A Namespace takes all that is in it with it. */
 int policy_scene_delete(struct policy_scene *scene, enum object_kind kind, const char *namespace,
 			const char *name);

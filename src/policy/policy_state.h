@@ -4,11 +4,13 @@
  * Owns: everything below    Thread: main loop only */
 #pragma once
 
+#include "policy/policy_groups.h"
 #include "policy/policy_tables.h"
 
 struct policy_engine {
 	struct policy_peers peers;
 	struct policy_cidrs cidrs;
+	struct policy_groups groups;
 	struct policy_tables tables;
 	struct policy_prepared **policies; /* by kind, namespace, name */
 	size_t policy_count, policy_room;

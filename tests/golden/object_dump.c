@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 
+#include "model/group.h"
+
 static const char *protocol_name(uint8_t protocol)
 {
 	switch (protocol) {
@@ -140,6 +142,23 @@ static void dump_peers(FILE *out, const struct policy_rule *rule)
 	}
 }
 
+static void dump_groups(FILE *out, const struct policy_rule *rule)
+{
+	char buf[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < rule->group_count; i++) {
+		const struct group_ref *ref = &rule->groups[i];
+		char *text = group_ref_format(ref);
+
+		fprintf(out, "      %s", text ? text : "(no memory)");
+		free(text);
+		for (size_t j = 0; j < ref->except_count; j++)
+			fprintf(out, "%s%s", j ? ", " : " except ",
+				prefix_format(&ref->except[j], buf));
+		fputc('\n', out);
+	}
+}
+
 static void dump_ports(FILE *out, const struct policy_rule *rule)
 {
 	if (rule->any_port)
@@ -173,6 +192,7 @@ static void dump_policy(FILE *out, const struct policy *policy)
 				rule->direction == TD_INGRESS ? "ingress" : "egress", rule->index,
 				rule->line);
 			dump_peers(out, rule);
+			dump_groups(out, rule);
 			dump_ports(out, rule);
 		}
 	}
@@ -180,7 +200,7 @@ static void dump_policy(FILE *out, const struct policy *policy)
 
 void object_dump(FILE *out, const struct object *object)
 {
-	char *labels = labels_format(object->labels);
+	char *labels = labels_format(object->labels), prefix[PREFIX_TEXT_MAX];
 
 	fprintf(out, "%s %s%s%s (line %u)\n", object_kind_name(object->kind), object->namespace,
 		object->namespace[0] ? "/" : "", object->name, object->line);
@@ -204,6 +224,11 @@ void object_dump(FILE *out, const struct object *object)
 	case OBJECT_CILIUM_NETWORK_POLICY:
 	case OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY:
 		dump_policy(out, &object->policy);
+		break;
+	case OBJECT_CILIUM_CIDR_GROUP:
+		for (size_t i = 0; i < object->cidr_group.prefix_count; i++)
+			fprintf(out, "  cidr %s\n",
+				prefix_format(&object->cidr_group.prefixes[i], prefix));
 		break;
 	default:
 		break;

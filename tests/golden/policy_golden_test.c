@@ -13,6 +13,7 @@
  *	peers PEER ...                              what the places of a row stand for
  *	put YAML                                    one object on one line
  *	refuse YAML                                 an object that must be refused
+ *	inventory YAML                              the inventory, instead of the one before
  *	delete KIND NAMESPACE NAME                  namespace - for none
  *	expect ingress|egress PROBE,... POD,... ROW           . allowed, X denied */
 #include <setjmp.h>
@@ -141,6 +142,11 @@ static void do_put(struct script *script, char *rest)
 	policy_world_put(script->world, rest);
 }
 
+static void do_inventory(struct script *script, char *rest)
+{
+	policy_world_inventory(script->world, rest);
+}
+
 static void do_refuse(struct script *script, char *rest)
 {
 	policy_world_refuse(script->world, rest);
@@ -199,6 +205,7 @@ static const struct {
 	{ "pod-delete", do_pod_delete },
 	{ "peers", do_peers },
 	{ "put", do_put },
+	{ "inventory", do_inventory },
 	{ "refuse", do_refuse },
 	{ "delete", do_delete },
 	{ "expect", do_expect },

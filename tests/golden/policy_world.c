@@ -147,6 +147,20 @@ void policy_world_delete(struct policy_world *world, const char *kind, const cha
 	assert_int_equal(policy_scene_delete(world->scene, number, namespace, name), 0);
 }
 
+void policy_world_inventory(struct policy_world *world, const char *text)
+{
+	const struct inventory_options options = { .file = "inventory.yaml",
+						   .name = "inventory.yaml",
+						   .now = INT64_MAX / 2 };
+	struct diag diag = { 0 };
+	char message[DIAG_TEXT_MAX];
+
+	if (policy_scene_put_inventory(world->scene, text, strlen(text), &options, &diag)) {
+		diag_format(&diag, message, sizeof(message));
+		fail_msg("refused: %s: %s", message, text);
+	}
+}
+
 static struct policy_party party(struct policy_world *world, const char *text)
 {
 	struct policy_party found;

@@ -36,6 +36,9 @@ void policy_world_refuse(struct policy_world *world, const char *text);
 void policy_world_delete(struct policy_world *world, const char *kind, const char *namespace,
 			 const char *name);
 
+/* Replaces the inventory. */
+void policy_world_inventory(struct policy_world *world, const char *text);
+
 /* Verdict for a subject "NS/NAME", a peer ("NS/NAME", an entity's word or an address) and a probe
  * ("TCP/80", "ICMP/8"). */
 char policy_world_verdict(struct policy_world *world, enum td_direction direction,

@@ -65,10 +65,104 @@ static bool cidr_matches(const struct cidr_rule *cidr, const struct td_addr *add
 	return true;
 }
 
+static bool text_is(const char *wanted, const char *text)
+{
+	return !wanted || (text && strcmp(wanted, text) == 0);
+}
+
+static bool prefixes_match(const struct prefix *prefixes, size_t count, const struct group_ref *ref,
+			   const struct naive_question *q)
+{
+	if (!q->outside || !q->addr)
+		return false;
+	for (size_t i = 0; i < ref->except_count; i++)
+		if (prefix_contains(&ref->except[i], q->addr))
+			return false;
+	for (size_t i = 0; i < count; i++)
+		if (prefix_contains(&prefixes[i], q->addr))
+			return true;
+	return false;
+}
+
+static bool slices_match(const struct naive_world *world, const struct object *service,
+			 const struct naive_question *q)
+{
+	for (size_t g = 0; g < world->group_count; g++) {
+		const struct object *object = world->groups[g];
+		const struct endpoint_slice *slice = &object->endpoint_slice;
+
+		if (object->kind != OBJECT_ENDPOINT_SLICE ||
+		    strcmp(object->namespace, service->namespace) != 0 ||
+		    strcmp(slice->service, service->name) != 0)
+			continue;
+		for (size_t e = 0; e < slice->endpoint_count; e++)
+			for (size_t a = 0; a < slice->endpoints[e].address_count; a++)
+				if (q->outside && q->addr &&
+				    address_compare(&slice->endpoints[e].addresses[a], q->addr) ==
+					    0)
+					return true;
+	}
+	return false;
+}
+
+static bool service_matches(const struct naive_world *world, const struct object *service,
+			    const struct naive_question *q)
+{
+	const char *namespace = labels_get(q->peer->labels, "k8s", LABEL_NAMESPACE);
+
+	if (!service->service.selector)
+		return slices_match(world, service, q);
+	return namespace && strcmp(namespace, service->namespace) == 0 &&
+	       selector_matches(service->service.selector, q->peer->labels);
+}
+
+static bool in_security_groups(const struct inventory_group *group, char *const *any, size_t count)
+{
+	for (size_t w = 0; w < count; w++)
+		for (size_t i = 0; i < group->security_group_count; i++)
+			if (strcmp(any[w], group->security_groups[i]) == 0)
+				return true;
+	return count == 0;
+}
+
+static bool inventory_matches(const struct inventory_group *group, const struct group_ref *ref,
+			      const struct naive_question *q)
+{
+	return in_security_groups(group, ref->ids, ref->id_count) &&
+	       in_security_groups(group, ref->names, ref->name_count) &&
+	       text_is(ref->region, group->region) &&
+	       prefixes_match(group->prefixes, group->prefix_count, ref, q);
+}
+
+static bool group_matches(const struct naive_world *world, const struct group_ref *ref,
+			  const struct naive_question *q)
+{
+	for (size_t g = 0; g < world->group_count; g++) {
+		const struct object *object = world->groups[g];
+		bool hit = false;
+
+		if (!text_is(ref->name, object->name) ||
+		    !text_is(ref->namespace, object->namespace))
+			continue;
+		if (ref->selector && !selector_matches(ref->selector, object->labels))
+			continue;
+		if (ref->kind == GROUP_CIDR && object->kind == OBJECT_CILIUM_CIDR_GROUP)
+			hit = prefixes_match(object->cidr_group.prefixes,
+					     object->cidr_group.prefix_count, ref, q);
+		else if (ref->kind == GROUP_SERVICE && object->kind == OBJECT_SERVICE)
+			hit = service_matches(world, object, q);
+		else if (ref->kind == GROUP_INVENTORY && object->kind == OBJECT_INVENTORY_GROUP)
+			hit = inventory_matches(&object->inventory_group, ref, q);
+		if (hit)
+			return true;
+	}
+	return false;
+}
+
 /* resolved: the rule's port is a name that was looked up at the peer. An address block has no
  * names, so it then means the outside only. */
-static bool peer_matches(const struct policy_rule *rule, const struct naive_question *q,
-			 bool resolved)
+static bool peer_matches(const struct naive_world *world, const struct policy_rule *rule,
+			 const struct naive_question *q, bool resolved)
 {
 	bool cidrs_apply = q->addr && (q->outside || (rule->cidrs_match_all && !resolved));
 
@@ -82,6 +176,9 @@ static bool peer_matches(const struct policy_rule *rule, const struct naive_ques
 			return true;
 	for (size_t i = 0; cidrs_apply && i < rule->cidr_count; i++)
 		if (cidr_matches(&rule->cidrs[i], q->addr))
+			return true;
+	for (size_t i = 0; i < rule->group_count; i++)
+		if (group_matches(world, &rule->groups[i], q))
 			return true;
 	return false;
 }
@@ -118,7 +215,7 @@ static bool rule_matches(const struct naive_world *world, const struct policy_ru
 			 const struct naive_question *q)
 {
 	if (rule->any_port)
-		return peer_matches(rule, q, false);
+		return peer_matches(world, rule, q, false);
 	for (size_t i = 0; i < rule->port_count; i++) {
 		const struct port_rule *port = &rule->ports[i];
 
@@ -126,7 +223,7 @@ static bool rule_matches(const struct naive_world *world, const struct policy_ru
 			continue;
 		if (port->name ? name_matches(world, port->name, q)
 			       : q->port >= port->first && q->port <= port->last)
-			if (peer_matches(rule, q, port->name && q->direction == TD_EGRESS))
+			if (peer_matches(world, rule, q, port->name && q->direction == TD_EGRESS))
 				return true;
 	}
 	return false;

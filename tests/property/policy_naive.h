@@ -20,6 +20,8 @@ struct naive_world {
 	size_t policy_count;
 	const struct identity *const *pods; /* every known pod's identity */
 	size_t pod_count;
+	struct object *const *groups; /* CIDR groups, Services, slices, groups of an inventory */
+	size_t group_count;
 };
 
 struct naive_question {
