@@ -13,6 +13,7 @@ static const struct listing listing = {
 			{"NAME", "name", NULL},
 			{"RULES", "rules", NULL},
 			{"SELECTS", "selects", NULL},
+			{"REFERS TO NOTHING", "missing", NULL},
 			{"FROM", "file", NULL},
 			{"LINE", "line", NULL},
 			{},
@@ -28,7 +29,9 @@ const struct verb verb_policy_list = {
 	.name = "policy list",
 	.summary = "policies in force",
 	.synopsis = "[-o table|json]",
-	.help = "Lists the policies in force, where each was written, and how many workloads it selects.",
+	.help = "Lists the policies in force, where each was written, and how many workloads it selects.\n"
+		"REFERS TO NOTHING names CIDR groups, Services and inventory groups that a policy refers\n"
+		"to and that are not there: these references match nobody.",
 	.options = listing_options,
 	.run = run_list,
 };

@@ -15,6 +15,7 @@
 #include "base/address.h"
 #include "base/config.h"
 #include "base/util.h"
+#include "model/group.h"
 
 #define CONNECTIONS_MAX 100000
 
@@ -144,17 +145,28 @@ static json_t *object_head(const struct object *object)
 	return json;
 }
 
+static int add_missing(const struct group_ref *ref, void *data)
+{
+	_cleanup_free_ char *text = group_ref_format(ref);
+
+	return json_array_append_new(data, json_string(text ? text : "?"));
+}
+
 static int add_policy(const struct object *object, void *data)
 {
 	struct listing *listing = data;
 	json_t *json = object_head(object);
+	json_t *missing = json_array();
 	json_int_t rules = 0;
 
+	policy_engine_for_each_missing(listing->agent->engine, object->kind, object->namespace,
+				       object->name, add_missing, missing);
 	for (size_t i = 0; i < object->policy.spec_count; i++)
 		rules += (json_int_t)object->policy.specs[i].rule_count;
 	json_object_set_new(json, "rules", json_integer(rules));
 	json_object_set_new(json, "selects",
 			    json_integer(count_selected(listing->agent, &object->policy)));
+	json_object_set_new(json, "missing", missing);
 	return json_array_append_new(listing->list, json);
 }
 

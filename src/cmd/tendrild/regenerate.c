@@ -23,7 +23,7 @@ struct regenerate {
 	struct agent *agent;
 	unsigned int dirty;
 	bool running;
-	bool policies_lost;  /* the engine could not take one: put all of them again */
+	bool policies_lost;  /* the engine could not take an object: put all of them again */
 	bool locked;         /* tables of some subjects do not fit: lockdown.h */
 	bool commit_pending; /* something that established connections must be judged under */
 	uv_timer_t *soon, *retry, *sweep;
@@ -54,6 +54,28 @@ static void pass_policy(struct regenerate *regenerate, const struct store_event 
 	}
 }
 
+static int put_group(const struct object *object, void *data)
+{
+	struct regenerate *regenerate = data;
+	int r = policy_engine_put_group(regenerate->agent->engine, (struct object *)object);
+
+	if (r > 0)
+		regenerate->dirty |= DIRTY_POLICY;
+	return MIN(r, 0);
+}
+
+/* What rules may refer to; most of it concerns none. */
+static void pass_group(struct regenerate *regenerate, const struct store_event *event)
+{
+	if (event->after) {
+		if (put_group(event->after, regenerate) < 0)
+			regenerate->policies_lost = true;
+	} else if (policy_engine_delete_group(regenerate->agent->engine, event->before->kind,
+					      event->before->namespace, event->before->name)) {
+		regenerate->dirty |= DIRTY_POLICY;
+	}
+}
+
 static void on_store(const struct store_event *events, size_t count, void *data)
 {
 	static const unsigned int marks[OBJECT_KIND_COUNT] = {
@@ -78,6 +100,8 @@ static void on_store(const struct store_event *events, size_t count, void *data)
 			pass_policy(regenerate, &events[i]);
 			publish_mark(regenerate->agent, 1u << TABLES_RULE);
 		}
+		if (policy_engine_takes(kind))
+			pass_group(regenerate, &events[i]);
 		if (kind == OBJECT_SERVICE)
 			publish_mark(regenerate->agent, 1u << TABLES_SERVICE);
 	}
@@ -338,30 +362,42 @@ static int sync_subjects(struct regenerate *regenerate, const struct policy_subj
 
 /* An address resolves to its longest prefix, whose rows hold the shorter ones' rules too. So rows
  * are there before the prefixes that need them, and stay until those are gone. */
-static int do_policy(struct regenerate *regenerate)
+static int sync_tables(struct regenerate *regenerate, const struct policy_subject *changed,
+		       size_t changed_count)
 {
-	struct agent *agent = regenerate->agent;
-	const struct policy_subject *changed = NULL;
 	const struct policy_cidr *cidrs;
-	size_t changed_count = 0, cidr_count = 0;
+	size_t cidr_count = 0;
 	bool grew = false;
-	int r = policy_engine_compile(agent->engine, &changed, &changed_count);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	cidrs = policy_engine_cidrs(agent->engine, &cidr_count);
+	cidrs = policy_engine_cidrs(regenerate->agent->engine, &cidr_count);
 	for (size_t i = 0; i < cidr_count && !grew; i++)
 		grew = !had_cidr(regenerate, &cidrs[i].prefix);
-	regenerate->commit_pending = true;
 	if (!grew && cidr_count != regenerate->cidr_count)
 		r = sync_cidrs(regenerate, cidrs, cidr_count);
 	if (r == 0)
 		r = sync_subjects(regenerate, changed, changed_count);
 	if (r == 0 && grew)
 		r = sync_cidrs(regenerate, cidrs, cidr_count);
-	/* compile() tells a change only once: after a failure everything has to be written. */
-	if (r < 0)
-		regenerate->dirty |= DIRTY_SUBJECTS;
+	return r;
+}
+
+static int do_policy(struct regenerate *regenerate)
+{
+	const struct policy_subject *changed = NULL;
+	size_t changed_count = 0;
+	int more, r = 0;
+
+	do {
+		more = policy_engine_compile(regenerate->agent->engine, &changed, &changed_count);
+		if (more < 0)
+			return more;
+		regenerate->commit_pending = true;
+		r = sync_tables(regenerate, changed, changed_count);
+		/* compile() tells a change only once: after a failure everything has to be written. */
+		if (r < 0)
+			regenerate->dirty |= DIRTY_SUBJECTS;
+	} while (r == 0 && more);
 	return r;
 }
 
@@ -430,15 +466,18 @@ static int do_host(struct regenerate *regenerate)
 
 static int do_lost_policies(struct regenerate *regenerate)
 {
-	static const enum object_kind kinds[] = { OBJECT_NETWORK_POLICY,
-						  OBJECT_CILIUM_NETWORK_POLICY,
-						  OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY };
-
 	if (regenerate->policies_lost)
 		publish_mark(regenerate->agent, 1u << TABLES_RULE);
-	for (size_t i = 0; regenerate->policies_lost && i < ARRAY_SIZE(kinds); i++)
-		if (store_for_each(regenerate->agent->store, kinds[i], put_policy, regenerate) < 0)
+	for (unsigned int kind = 0; regenerate->policies_lost && kind < OBJECT_KIND_COUNT; kind++) {
+		int r = 0;
+
+		if (object_kind_is_policy(kind))
+			r = store_for_each(regenerate->agent->store, kind, put_policy, regenerate);
+		else if (policy_engine_takes(kind))
+			r = store_for_each(regenerate->agent->store, kind, put_group, regenerate);
+		if (r < 0)
 			return -ENOMEM;
+	}
 	regenerate->policies_lost = false;
 	return 0;
 }
