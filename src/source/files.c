@@ -40,6 +40,7 @@ struct seen {
 struct files {
 	uv_loop_t *loop;
 	char *dir;
+	struct files_format format;
 	struct file_set *set;
 	struct kept_files *kept;
 	struct seen *seen;
@@ -109,17 +110,26 @@ static struct seen *add_seen(struct files *files, const char *name)
 	return seen;
 }
 
+static int parse_manifests(const char *text, size_t length, const char *path, const char *name,
+			   void *data, struct object_list **ret, struct diag *diag)
+{
+	const struct object_parse_options options = { .file = path };
+
+	return object_parse(text, length, &options, ret, diag);
+}
+
 /* Gives a file that is broken when we start the objects it had before. */
 static int restore(struct files *files, const char *name, const char *shown)
 {
+	const struct files_format *format = &files->format;
 	_cleanup_(object_list_freep) struct object_list *list = NULL;
-	struct object_parse_options options = { .file = shown };
 	_cleanup_free_ char *text = NULL;
 	struct diag diag = { 0 };
 	size_t length;
 
 	if (kept_files_get(files->kept, name, &text, &length) < 0 ||
-	    object_parse(text, length, &options, &list, &diag) < 0)
+	    (format->parse_kept ? format->parse_kept : format->parse)(
+		    text, length, shown, name, format->data, &list, &diag) < 0)
 		return 0;
 	return file_set_restore(files->set, name, take_ptr(list));
 }
@@ -130,7 +140,6 @@ static int read_file(struct files *files, int dir_fd, struct seen *seen, bool fi
 	_cleanup_(object_list_freep) struct object_list *list = NULL;
 	_cleanup_free_ char *text = NULL;
 	char shown[PATH_MAX];
-	struct object_parse_options options = { .file = shown };
 	struct diag diag = { 0 };
 	size_t length;
 	int r;
@@ -138,7 +147,8 @@ static int read_file(struct files *files, int dir_fd, struct seen *seen, bool fi
 	snprintf(shown, sizeof(shown), "%s/%s", files->dir, seen->name);
 	r = text_file_read(dir_fd, seen->name, shown, &text, &length, ret_stat, &diag);
 	if (r >= 0)
-		r = object_parse(text, length, &options, &list, &diag);
+		r = files->format.parse(text, length, shown, seen->name, files->format.data,
+					&list, &diag);
 	free(take_ptr(seen->text));
 	if (r >= 0) {
 		seen->text = take_ptr(text);
@@ -426,14 +436,16 @@ static void open_handles(struct files *files)
 }
 
 int files_new(uv_loop_t *loop, const char *dir, const char *kept_dir, struct store *store,
-	      struct files **ret)
+	      const struct files_format *format, struct files **ret)
 {
+	static const struct files_format manifests = { .parse = parse_manifests };
 	_cleanup_(files_freep) struct files *files = calloc(1, sizeof(*files));
 	int r;
 
 	if (!files)
 		return -ENOMEM;
 	files->loop = loop;
+	files->format = format ? *format : manifests;
 	files->dir = strdup(dir);
 	if (!files->dir)
 		return -ENOMEM;

@@ -22,12 +22,23 @@
 #define FILES_QUIET_MS  50
 #define FILES_RESCAN_MS 5000
 
+/* How a file's text becomes objects. */
+struct files_format {
+	/* As object_parse(); path is for messages, name is the file's in its directory. */
+	int (*parse)(const char *text, size_t length, const char *path, const char *name,
+		     void *data, struct object_list **ret, struct diag *diag);
+	/* The same of a text that was in force once, for a file that is broken now. NULL: parse. */
+	int (*parse_kept)(const char *text, size_t length, const char *path, const char *name,
+			  void *data, struct object_list **ret, struct diag *diag);
+	void *data;
+};
+
 struct files;
 /* Reads what is there and commits it before it returns. The directory is made (0755) if its parent
  * exists. A broken file is a problem, not a failure: what it held the last time it was in force, be it in
- * an earlier run, comes from kept_dir (kept_files.h). -errno. */
+ * an earlier run, comes from kept_dir (kept_files.h). format NULL: manifests; else it is copied. -errno. */
 int files_new(uv_loop_t *loop, const char *dir, const char *kept_dir, struct store *store,
-	      struct files **ret);
+	      const struct files_format *format, struct files **ret);
 /* Stops watching; what the store holds stays. The loop must run once more to close the handles. */
 void files_free(struct files *files);
 DEFINE_FREEP(files);

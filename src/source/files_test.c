@@ -116,7 +116,7 @@ static const char *pods(const char *const *names)
 static void start(struct fixture *fixture)
 {
 	assert_int_equal(files_new(&fixture->loop, fixture->dir, fixture->kept, fixture->store,
-				   &fixture->files),
+				   NULL, &fixture->files),
 			 0);
 }
 

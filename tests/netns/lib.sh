@@ -66,6 +66,7 @@ run_dir: $dir/run
 state_dir: $dir/state
 bpf_dir: $dir/bpf/tendril
 objects_dir: $dir/objects
+inventory: {dir: $dir/inventory}
 cgroup_root: $CG/$1
 devices: [eth0]
 ipam:

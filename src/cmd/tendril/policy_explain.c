@@ -21,6 +21,7 @@ struct options {
 	const char *from, *to, *port;
 	const char *files[FILES_MAX];
 	size_t file_count;
+	const char *inventory;
 	bool blocks_spare_pods, json;
 };
 
@@ -49,6 +50,8 @@ static int set(const struct verb_option *option, const char *value, void *data)
 		if (options->file_count == FILES_MAX)
 			return verb_usage_error(options->verb, "more than %d files", FILES_MAX);
 		options->files[options->file_count++] = value;
+	} else if (strcmp(option->name, "inventory") == 0) {
+		options->inventory = value;
 	} else if (strcmp(option->name, "ipblock") == 0) {
 		if (strcmp(value, "every") && strcmp(value, "never"))
 			return verb_usage_error(options->verb,
@@ -355,6 +358,8 @@ static int explain(const struct cli *cli, const struct options *options, struct 
 			options->port);
 	for (size_t i = 0; !r && i < options->file_count; i++)
 		r = policy_input_file(scene, options->files[i]);
+	if (!r && options->inventory)
+		r = policy_input_inventory(scene, options->inventory);
 	if (!r && !options->file_count)
 		r = policy_input_agent(cli, scene);
 	if (!r)
@@ -383,6 +388,8 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 		return r;
 	if (first < argc)
 		return verb_usage_error(verb, "found '%s', expected options only", argv[first]);
+	if (options.inventory && !options.file_count)
+		return verb_usage_error(verb, "expected --inventory beside -f only");
 	if (!options.from || !options.to || !options.port)
 		return verb_usage_error(verb, "expected --from, --to and --port");
 	const struct policy_scene_options how = { .blocks_spare_pods = options.blocks_spare_pods };
@@ -399,6 +406,8 @@ static const struct verb_option explain_options[] = {
 	{ 'p', "port", "PORT/PROTOCOL", "80/TCP, 53/UDP, 80/SCTP, ICMP/8, ICMPv6/128", NULL },
 	{ 'f', "filename", "FILE",
 	  "ask these manifests instead of the node (repeatable; - is stdin)", "@file" },
+	{ 0, "inventory", "FILE",
+	  "with -f: the groups of a cloud that toGroups and fromGroups refer to", "@file" },
 	{ 0, "ipblock", "every|never",
 	  "whether NetworkPolicy's ipBlock matches pods' addresses (default every)",
 	  "every never" },
@@ -409,7 +418,8 @@ static const struct verb_option explain_options[] = {
 const struct verb verb_policy_explain = {
 	.name = "policy explain",
 	.summary = "which rule decides about a connection, and why",
-	.synopsis = "--from WHO --to WHO --port PORT/PROTOCOL [-f FILE]... [-o text|json]",
+	.synopsis = "--from WHO --to WHO --port PORT/PROTOCOL [-f FILE]... [--inventory FILE] "
+		    "[-o text|json]",
 	.help = "Example: tendril policy explain --from default/xwing --to class=deathstar --port 80/TCP\n\n"
 		"Prints the verdict, direction by direction: the policy and rule that decided, with file\n"
 		"and line, or that the default did, which policies isolate the pod, and the rule that came\n"

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "admin.h"
 #include "base/util.h"
@@ -30,6 +31,20 @@ int policy_input_file(struct policy_scene *scene, const char *path)
 	if (r)
 		return r;
 	r = policy_scene_put_text(scene, text, length, &options, &diag);
+	return r < 0 ? say(&diag, r) : 0;
+}
+
+int policy_input_inventory(struct policy_scene *scene, const char *path)
+{
+	const struct inventory_options options = { .file = path, .name = path, .now = time(NULL) };
+	_cleanup_free_ char *text = NULL;
+	struct diag diag = { 0 };
+	size_t length;
+	int r = input_read(path, &text, &length);
+
+	if (r)
+		return r;
+	r = policy_scene_put_inventory(scene, text, length, &options, &diag);
 	return r < 0 ? say(&diag, r) : 0;
 }
 
@@ -61,16 +76,37 @@ static int set_place(struct object *object, const json_t *told)
 	return 0;
 }
 
+/* Its text is one group of an inventory; the agent has judged its age. */
+static int put_inventory_group(struct policy_scene *scene, const json_t *told)
+{
+	const struct inventory_options options = { .file = text_of(told, "file"),
+						   .name = text_of(told, "name"),
+						   .now = time(NULL) };
+	_cleanup_free_ char *text = NULL;
+	struct diag diag = { 0 };
+	int r;
+
+	if (asprintf(&text, "{\"groups\": [%s]}", text_of(told, "text")) < 0) {
+		text = NULL;
+		return EXIT_NO;
+	}
+	r = policy_scene_put_inventory(scene, text, strlen(text), &options, &diag);
+	return r < 0 ? say(&diag, r) : 0;
+}
+
 static int put_object(struct policy_scene *scene, const json_t *told)
 {
 	const struct object_parse_options options = { .from_api = true };
 	_cleanup_(object_list_freep) struct object_list *list = NULL;
 	const char *text = text_of(told, "text");
+	enum object_kind kind;
 	struct diag diag = { 0 };
 	int r;
 
 	if (!text)
 		return 0;
+	if (object_kind_parse(text_of(told, "kind"), &kind) == 0 && kind == OBJECT_INVENTORY_GROUP)
+		return put_inventory_group(scene, told);
 	r = object_parse(text, strlen(text), &options, &list, &diag);
 	for (size_t i = 0; !r && i < list->count; i++)
 		r = set_place(list->items[i], told);

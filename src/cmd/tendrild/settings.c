@@ -46,6 +46,12 @@ static const struct config_key keys[] = {
 	    "Where maps, programs and links are pinned; on a bpffs."),
 	KEY("objects_dir", CONFIG_PATH, 0, 200, "/etc/tendril/objects@", objects_dir,
 	    "Manifests read from here, watched live. Empty: none."),
+	KEY("inventory.dir", CONFIG_PATH, 0, 200, "/etc/tendril/inventory@", inventory.dir,
+	    "Groups of a cloud, for policies' toGroups and fromGroups, written by a job of yours and "
+	    "watched live. Empty: none."),
+	KEY("inventory.max_age", CONFIG_SECONDS, 0, UINT32_MAX, "1d", inventory.max_age,
+	    "A file generated longer ago changes nothing and is a problem in the status, as are groups "
+	    "that grow older in force; 0: any age."),
 	KEY("cgroup_root", CONFIG_PATH, 0, 200, "", cgroup_root,
 	    "Processes under this cgroup v2 directory get cluster IPs translated at connect(). "
 	    "Empty: where cgroup2 is mounted."),

@@ -25,6 +25,10 @@ struct settings {
 	char *instance, *node_name, *cluster;
 	struct config_strings node_labels;
 	char *run_dir, *state_dir, *bpf_dir, *objects_dir, *cgroup_root;
+	struct {
+		char *dir;
+		uint32_t max_age; /* s; 0: any */
+	} inventory;
 	char *admin_group, *observer_user;
 	struct prefix ipv4, ipv6;
 	uint32_t mtu; /* 0: the smallest of the devices', 1500 without */

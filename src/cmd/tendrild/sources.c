@@ -10,11 +10,13 @@
 #include "base/log.h"
 #include "source/api_objects.h"
 #include "source/files.h"
+#include "source/inventory_files.h"
 
 struct sources {
 	struct agent *agent;
 	struct api_objects *api;
-	struct files *files; /* NULL: no objects_dir */
+	struct files *files;               /* NULL: no objects_dir */
+	struct inventory_files *inventory; /* NULL: no inventory.dir */
 };
 
 /* One problem per file: the key is its path. */
@@ -61,8 +63,31 @@ static int open_files(struct sources *sources, struct diag *diag)
 		return -ENOMEM;
 	r = dir_make(dir, 0755);
 	if (r == 0)
-		r = files_new(sources->agent->loop, dir, kept, sources->agent->store,
+		r = files_new(sources->agent->loop, dir, kept, sources->agent->store, NULL,
 			      &sources->files);
+	if (r < 0)
+		diag_set(diag, dir, 0, "cannot be watched: %s", log_strerror(r));
+	return r;
+}
+
+static int open_inventory(struct sources *sources, struct diag *diag)
+{
+	const struct settings *settings = &sources->agent->settings;
+	const char *dir = settings->inventory.dir;
+	_cleanup_free_ char *keep = NULL;
+	int r;
+
+	if (!*dir)
+		return 0;
+	if (asprintf(&keep, "%s/inventory", settings->state_dir) < 0) {
+		keep = NULL;
+		return -ENOMEM;
+	}
+	r = dir_make(dir, 0755);
+	if (r == 0)
+		r = inventory_files_new(sources->agent->loop, dir, keep,
+					settings->inventory.max_age, sources->agent->store,
+					&sources->inventory);
 	if (r < 0)
 		diag_set(diag, dir, 0, "cannot be watched: %s", log_strerror(r));
 	return r;
@@ -79,6 +104,8 @@ int sources_new(struct agent *agent, struct sources **ret, struct diag *diag)
 	r = open_api(sources, diag);
 	if (r == 0)
 		r = open_files(sources, diag);
+	if (r == 0)
+		r = open_inventory(sources, diag);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(sources);
@@ -90,6 +117,7 @@ void sources_free(struct sources *sources)
 	if (!sources)
 		return;
 	files_free(sources->files);
+	inventory_files_free(sources->inventory);
 	api_objects_free(sources->api);
 	free(sources);
 }
@@ -180,15 +208,20 @@ int sources_delete(struct sources *sources, enum object_kind kind, const char *n
 	return r;
 }
 
+struct telling {
+	json_t *problems;
+	const char *consequence, *remedy;
+};
+
 static void add_problem(const char *name, const struct diag *problem, void *data)
 {
+	const struct telling *telling = data;
 	char text[DIAG_TEXT_MAX + DIAG_FILE_MAX + 16];
 
 	diag_format(problem, text, sizeof(text));
-	json_array_append_new(
-		data, json_pack("{s:s, s:s, s:s}", "what", text, "consequence",
-				"objects of this file are as they were before, or not there", "do",
-				"correct the file, or remove it"));
+	json_array_append_new(telling->problems,
+			      json_pack("{s:s, s:s, s:s}", "what", text, "consequence",
+					telling->consequence, "do", telling->remedy));
 }
 
 static void add_disk_problem(const struct sources *sources, int error, json_t *problems)
@@ -208,9 +241,20 @@ static void add_disk_problem(const struct sources *sources, int error, json_t *p
 void sources_add_problems(const struct sources *sources, json_t *problems)
 {
 	int r = api_objects_error(sources->api);
+	struct telling manifests = { problems,
+				     "objects of this file are as they were before, or not there",
+				     "correct the file, or remove it" };
+	struct telling inventory = {
+		problems,
+		"its last good groups stay in force; rules that refer to groups "
+		"that are not there match nobody",
+		"see to the job that writes the file, or remove it"
+	};
 
 	if (r < 0)
 		add_disk_problem(sources, r, problems);
 	if (sources->files)
-		files_for_each_problem(sources->files, add_problem, problems);
+		files_for_each_problem(sources->files, add_problem, &manifests);
+	if (sources->inventory)
+		inventory_files_for_each_problem(sources->inventory, add_problem, &inventory);
 }
