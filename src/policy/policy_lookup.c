@@ -166,13 +166,19 @@ int policy_lookup(struct object *const *objects, size_t count, const struct grou
 {
 	const struct lookup lookup = { objects, count, peers };
 	enum object_kind kind = group_object_kind(ref->kind);
-	size_t at = policy_lookup_position(objects, count, kind, "", "");
+	bool one = ref->name && (ref->namespace || !object_kind_is_namespaced(kind));
+	size_t at = policy_lookup_position(objects, count, kind,
+					   one && ref->namespace ? ref->namespace : "",
+					   one ? ref->name : "");
 	struct policy_members found = { 0 };
 	int r = 0;
 
-	for (; !r && at < count && objects[at]->kind == kind; at++)
+	for (; !r && at < count && objects[at]->kind == kind; at++) {
 		if (group_ref_matches(ref, objects[at]))
 			r = found_object(&found, &lookup, objects[at]);
+		if (one)
+			break;
+	}
 	if (r < 0) {
 		policy_members_fini(&found, peers);
 		return r;

@@ -367,12 +367,15 @@ static int sync_tables(struct regenerate *regenerate, const struct policy_subjec
 {
 	const struct policy_cidr *cidrs;
 	size_t cidr_count = 0;
-	bool grew = false;
+	bool whole = regenerate->dirty & DIRTY_SUBJECTS || regenerate->locked, grew = false;
 	int r = 0;
 
 	cidrs = policy_engine_cidrs(regenerate->agent->engine, &cidr_count);
 	for (size_t i = 0; i < cidr_count && !grew; i++)
 		grew = !had_cidr(regenerate, &cidrs[i].prefix);
+	/* Else nobody's verdict is another one: connections need not be judged again. */
+	if (whole || changed_count || grew || cidr_count != regenerate->cidr_count)
+		regenerate->commit_pending = true;
 	if (!grew && cidr_count != regenerate->cidr_count)
 		r = sync_cidrs(regenerate, cidrs, cidr_count);
 	if (r == 0)
@@ -392,7 +395,6 @@ static int do_policy(struct regenerate *regenerate)
 		more = policy_engine_compile(regenerate->agent->engine, &changed, &changed_count);
 		if (more < 0)
 			return more;
-		regenerate->commit_pending = true;
 		r = sync_tables(regenerate, changed, changed_count);
 		/* compile() tells a change only once: after a failure everything has to be written. */
 		if (r < 0)
