@@ -49,21 +49,27 @@ static bool cidrs_has(const struct policy_cidrs *cidrs, size_t at, const struct 
 	       policy_prefix_compare(&cidrs->items[at].cidr.prefix, prefix) == 0;
 }
 
-static int cidrs_insert(struct policy_cidrs *cidrs, size_t at, const struct prefix *prefix)
+/* Room for one that comes, and for the going of each there is, which must not fail. */
+static int touched_reserve(struct policy_cidrs *cidrs)
 {
-	struct policy_cidr_ref *items;
-	struct prefix *touched, everything = all_ipv4();
-	bool all = policy_prefix_compare(prefix, &everything) == 0;
-
-	/* Room for its removal too, which must not fail. */
 	while (cidrs->touched_room < cidrs->touched_count + cidrs->count + 2) {
-		touched = array_room(cidrs->touched, cidrs->touched_room, &cidrs->touched_room,
-				     sizeof(*touched));
+		struct prefix *touched = array_room(cidrs->touched, cidrs->touched_room,
+						    &cidrs->touched_room, sizeof(*touched));
+
 		if (!touched)
 			return -ENOMEM;
 		cidrs->touched = touched;
 	}
-	items = array_room(cidrs->items, cidrs->count, &cidrs->room, sizeof(*items));
+	return 0;
+}
+
+static int cidrs_insert(struct policy_cidrs *cidrs, size_t at, const struct prefix *prefix)
+{
+	struct prefix everything = all_ipv4();
+	bool all = policy_prefix_compare(prefix, &everything) == 0;
+	struct policy_cidr_ref *items =
+		array_room(cidrs->items, cidrs->count, &cidrs->room, sizeof(*items));
+
 	if (!items)
 		return -ENOMEM;
 	cidrs->items = items;
@@ -73,21 +79,26 @@ static int cidrs_insert(struct policy_cidrs *cidrs, size_t at, const struct pref
 	};
 	cidrs->next += !all;
 	cidrs->count++;
-	cidrs->touched[cidrs->touched_count++] = *prefix;
 	return 0;
 }
 
 int policy_cidrs_get(struct policy_cidrs *cidrs, const struct prefix *prefix)
 {
 	size_t at = cidrs_position(cidrs, prefix);
+	bool known = cidrs_has(cidrs, at, prefix);
 	int r;
 
-	if (!cidrs_has(cidrs, at, prefix)) {
-		r = cidrs_insert(cidrs, at, prefix);
-		if (r < 0)
-			return r;
+	if (known && cidrs->items[at].refs) {
+		cidrs->items[at].refs++;
+		return 0;
 	}
-	cidrs->items[at].refs++;
+	r = touched_reserve(cidrs);
+	if (!r && !known)
+		r = cidrs_insert(cidrs, at, prefix);
+	if (r < 0)
+		return r;
+	cidrs->items[at].refs = 1;
+	cidrs->touched[cidrs->touched_count++] = *prefix;
 	return 0;
 }
 
@@ -97,14 +108,19 @@ void policy_cidrs_put(struct policy_cidrs *cidrs, const struct prefix *prefix)
 
 	if (!cidrs_has(cidrs, at, prefix) || --cidrs->items[at].refs)
 		return;
-	cidrs->count--;
-	memmove(&cidrs->items[at], &cidrs->items[at + 1],
-		(cidrs->count - at) * sizeof(*cidrs->items));
 	cidrs->touched[cidrs->touched_count++] = *prefix;
 }
 
 void policy_cidrs_settle(struct policy_cidrs *cidrs)
 {
+	size_t kept = 0;
+
+	if (!cidrs->touched_count)
+		return;
+	for (size_t i = 0; i < cidrs->count; i++)
+		if (cidrs->items[i].refs)
+			cidrs->items[kept++] = cidrs->items[i];
+	cidrs->count = kept;
 	cidrs->touched_count = 0;
 }
 
@@ -116,20 +132,21 @@ static bool hides_ipv4(const struct prefix *prefix)
 
 int policy_cidrs_list(const struct policy_cidrs *cidrs, struct policy_cidr_list *ret)
 {
-	struct policy_cidr *items = calloc(cidrs->count + 1, sizeof(*items));
+	struct policy_cidr *items = calloc(cidrs->count + 2, sizeof(*items));
 	struct prefix everything = all_ipv4();
 	size_t all_at = cidrs_position(cidrs, &everything), count = 0;
+	bool has_all = cidrs_has(cidrs, all_at, &everything) && cidrs->items[all_at].refs;
 	bool need_all = false;
 
 	if (!items)
 		return -ENOMEM;
 	for (size_t i = 0; i < cidrs->count; i++)
-		need_all = need_all || hides_ipv4(&cidrs->items[i].cidr.prefix);
-	need_all = need_all && !cidrs_has(cidrs, all_at, &everything);
+		need_all = need_all ||
+			   (cidrs->items[i].refs && hides_ipv4(&cidrs->items[i].cidr.prefix));
 	for (size_t i = 0; i <= cidrs->count; i++) {
-		if (need_all && i == all_at)
+		if (need_all && !has_all && i == all_at)
 			items[count++] = (struct policy_cidr){ everything, CIDR_ALL_IPV4 };
-		if (i < cidrs->count)
+		if (i < cidrs->count && cidrs->items[i].refs)
 			items[count++] = cidrs->items[i].cidr;
 	}
 	*ret = (struct policy_cidr_list){ items, count };

@@ -12,7 +12,7 @@
 
 struct policy_cidr_ref {
 	struct policy_cidr cidr;
-	unsigned int refs;
+	unsigned int refs; /* 0: gone at the next settling, unless it comes back with its number */
 };
 
 struct policy_cidrs {
@@ -39,7 +39,7 @@ struct policy_cidr_list {
 /* The prefixes with references, and 0.0.0.0/0 if an IPv6 prefix could hide IPv4. Caller frees
  * items. -ENOMEM. */
 int policy_cidrs_list(const struct policy_cidrs *cidrs, struct policy_cidr_list *ret);
-/* Forgets what was touched. */
+/* Forgets what was touched, and prefixes without references. */
 void policy_cidrs_settle(struct policy_cidrs *cidrs);
 /* First index whose prefix is not below the given one: itself and all inside it follow. */
 size_t policy_cidr_list_position(const struct policy_cidr_list *list, const struct prefix *prefix);

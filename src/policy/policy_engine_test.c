@@ -301,6 +301,34 @@ static void a_group_of_many_cidrs_changes_in_time(void **state)
 	assert_false(ask_outside(f, a, "10.0.0.7").allowed);
 }
 
+/* The kernel is told of prefixes by difference: a number that changed unseen would leave an address
+ * with a prefix that no table knows. */
+static void a_cidr_keeps_its_number_from_one_compile_to_the_next(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a"), before;
+	struct td_addr addr;
+
+	assert_int_equal(address_parse("10.0.0.1", &addr), 0);
+	put_text(f, CNP("p", "{endpointSelector: {}, egress: [{toCIDR: [10.0.0.0/8]}]}"));
+	compile(f);
+	before = policy_engine_cidr_of(f->engine, &addr);
+	for (unsigned int i = 0; i < 100; i++) {
+		drop(f, i % 2 ? "q" : "p");
+		put_text(
+			f,
+			i % 2 ? CNP("p", "{endpointSelector: {}, egress: [{toCIDR: [10.0.0.0/8]}]}")
+			      : CNP("q",
+				    "{endpointSelector: {}, egress: [{toCIDR: [10.0.0.0/8]}]}"));
+	}
+	compile(f);
+	assert_int_equal(policy_engine_cidr_of(f->engine, &addr), before);
+	assert_true(ask_outside(f, a, "10.0.0.1").allowed);
+	drop(f, "p");
+	compile(f);
+	assert_int_equal(policy_engine_cidr_of(f->engine, &addr), 0);
+}
+
 static void equal_tables_exist_once(void **state)
 {
 	struct fixture *f = *state;
@@ -634,6 +662,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(equal_tables_exist_once),
+		TEST(a_cidr_keeps_its_number_from_one_compile_to_the_next),
 		TEST(a_group_changes_only_the_subjects_that_refer_to_it),
 		TEST(an_unreferenced_object_costs_no_compile),
 		TEST(references_to_nothing_are_told),
