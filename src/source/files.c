@@ -147,8 +147,8 @@ static int read_file(struct files *files, int dir_fd, struct seen *seen, bool fi
 	snprintf(shown, sizeof(shown), "%s/%s", files->dir, seen->name);
 	r = text_file_read(dir_fd, seen->name, shown, &text, &length, ret_stat, &diag);
 	if (r >= 0)
-		r = files->format.parse(text, length, shown, seen->name, files->format.data,
-					&list, &diag);
+		r = files->format.parse(text, length, shown, seen->name, files->format.data, &list,
+					&diag);
 	free(take_ptr(seen->text));
 	if (r >= 0) {
 		seen->text = take_ptr(text);
