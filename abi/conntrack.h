@@ -66,7 +66,7 @@ struct td_ct {
 	__u8 state;
 	__u8 flags;
 	__u8 reason;       /* of a denial: td_drop */
-	__u8 match;        /* td_match of egress | td_match of ingress << 4 */
+	__u8 match;        /* td_match of egress | td_match of ingress << 4, with TD_MATCH_AUDIT */
 	__u8 tcp_flags[2]; /* SYN, FIN, RST seen so far from each side; ICMP: [0] the first type */
 	__be16 nat_port;
 	struct td_addr nat_addr;

@@ -27,7 +27,8 @@ struct td_place {
 };
 TD_SIZE(struct td_place, 16);
 
-#define TD_PLACE_HOST (1u << 0) /* an address of this node */
+#define TD_PLACE_HOST  (1u << 0) /* an address of this node */
+#define TD_PLACE_AUDIT (1u << 1) /* what policies of this pod deny is forwarded and reported */
 
 /* td_cidr: LPM_TRIE, struct td_cidr_key -> __u32 identity (from TD_ID_LOCAL_MIN). The longest
  * prefix decides; the compiler has put every rule on a shorter prefix under it too. */

@@ -36,6 +36,7 @@ struct td_end {
 	__u16 endpoint_id; /* of a local pod; 0 else */
 	__u8 known;        /* an endpoint or a node: not the outside world */
 	__u8 host;         /* this node */
+	__u32 audit;       /* a pod in audit mode */
 };
 
 static __always_inline __u32 td_cidr_identity(const struct td_addr *addr)
@@ -57,6 +58,7 @@ static __always_inline void td_end_find(const struct td_addr *addr, struct td_en
 		ret->endpoint_id = place->endpoint_id;
 		ret->known = 1;
 		ret->host = !!(place->flags & TD_PLACE_HOST);
+		ret->audit = place->flags & TD_PLACE_AUDIT;
 		return;
 	}
 	ret->cidr = td_cidr_identity(addr);
@@ -65,4 +67,5 @@ static __always_inline void td_end_find(const struct td_addr *addr, struct td_en
 	ret->endpoint_id = 0;
 	ret->known = 0;
 	ret->host = 0;
+	ret->audit = 0;
 }

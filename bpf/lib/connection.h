@@ -26,6 +26,7 @@ static __always_inline __be16 td_judged_port(const struct td_slow *s)
 static __always_inline int td_judge_one(struct td_slow *s, __u32 whose)
 {
 	struct td_end *subject = &s->end[td_bit(whose)], *peer = &s->end[td_bit(!whose)];
+	__u8 match;
 
 	s->question.subject = subject->identity;
 	s->question.direction = whose ? TD_INGRESS : TD_EGRESS;
@@ -33,14 +34,18 @@ static __always_inline int td_judge_one(struct td_slow *s, __u32 whose)
 	s->question.addr = s->pkt.conn.addr[td_bit((whose ? 0 : 1) ^ s->reply)];
 	s->question.protocol = s->key.protocol;
 	s->question.port = td_judged_port(s);
+	s->question.audit = !!subject->audit;
 	td_policy_judge(&s->question, &s->verdict);
+	match = s->verdict.match | (s->verdict.audited ? TD_MATCH_AUDIT : 0);
 	s->ct.rule[td_bit(whose)] = s->verdict.rule;
-	s->ct.match |= whose ? s->verdict.match << 4 : s->verdict.match;
-	if (s->verdict.reason)
+	s->ct.match |= whose ? match << 4 : match;
+	if (s->verdict.reason && !s->verdict.audited) {
 		s->event_flags |= whose ? TD_EVENT_DENIED_INGRESS : TD_EVENT_DENIED_EGRESS;
-	else if (s->verdict.enforced)
+		return s->verdict.reason;
+	}
+	if (s->verdict.enforced || s->verdict.audited)
 		s->event_flags |= whose ? TD_EVENT_VERDICT_INGRESS : TD_EVENT_VERDICT_EGRESS;
-	return s->verdict.reason;
+	return TD_DROP_NONE;
 }
 
 /* Both ends of the scratch packet's connection into s->end. */
@@ -151,6 +156,14 @@ static __always_inline int td_admit_new(struct __sk_buff *skb, struct td_slow *s
 	return reason;
 }
 
+/* Whether a connection goes on only by audit, and was not told of as it is now. */
+static __always_inline bool td_audit_is_new(const struct td_ct *now, const struct td_ct *before)
+{
+	return (now->match & (TD_MATCH_AUDIT | TD_MATCH_AUDIT << 4)) &&
+	       (now->match != before->match || now->rule[0] != before->rule[0] ||
+		now->rule[1] != before->rule[1]);
+}
+
 /* Policy, addresses or labels changed since `ct` was judged. */
 static __always_inline int td_admit_stale(struct td_slow *s, struct td_ct *ct)
 {
@@ -165,6 +178,8 @@ static __always_inline int td_admit_stale(struct td_slow *s, struct td_ct *ct)
 		s->ct.state = s->ct.flags & TD_CT_SEEN_REPLY ? TD_CT_ESTABLISHED : TD_CT_NEW;
 		s->trace = TD_REASON_NEW;
 		s->ct.reported = s->now;
+	} else if (td_audit_is_new(&s->ct, ct)) {
+		s->trace = s->reply ? TD_REASON_REPLY : TD_REASON_ESTABLISHED;
 	}
 	for (int i = 0; i < 2; i++) {
 		ct->identity[i] = s->ct.identity[i];

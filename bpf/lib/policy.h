@@ -39,7 +39,7 @@ struct td_question {
 	struct td_addr addr; /* of the peer */
 	__be16 port;         /* destination port; ICMP type; 0 */
 	__u8 protocol;
-	__u8 pad;
+	__u8 audit; /* the subject is in audit mode */
 };
 
 struct td_verdict {
@@ -47,7 +47,7 @@ struct td_verdict {
 	__u8 reason;   /* TD_DROP_NONE: allowed */
 	__u8 match;    /* td_match */
 	__u8 enforced; /* some policy isolates this direction */
-	__u8 pad;
+	__u8 audited;  /* there is a reason, and the packet goes on all the same */
 };
 
 /* From the most specific: the peer itself, its CIDR in both forms, the world, everyone. */
@@ -76,9 +76,9 @@ static __always_inline __u8 td_match_of(__u32 klass, __u32 peer)
 }
 
 struct td_rows {
-	__u32 allow, deny;
-	__u8 allow_match, deny_match;
-	__u8 pad[2];
+	__u32 allow, deny, audit; /* audit: a deny of a policy in audit mode */
+	__u8 allow_match, deny_match, audit_match;
+	__u8 pad;
 };
 
 static __always_inline void td_row_read(__u32 table, __u32 klass, __u32 peer, struct td_rows *rows)
@@ -88,7 +88,12 @@ static __always_inline void td_row_read(__u32 table, __u32 klass, __u32 peer, st
 
 	if (!val)
 		return;
-	if (val->deny_rule && !rows->deny) {
+	if (val->deny_rule & TD_RULE_AUDIT) {
+		if (!rows->audit) {
+			rows->audit = val->deny_rule & ~TD_RULE_AUDIT;
+			rows->audit_match = td_match_of(klass, peer);
+		}
+	} else if (val->deny_rule && !rows->deny) {
 		rows->deny = val->deny_rule;
 		rows->deny_match = td_match_of(klass, peer);
 	}
@@ -121,18 +126,35 @@ static __always_inline void td_rows_read(const struct td_question *q, __u32 tabl
 	}
 }
 
+static __always_inline __u32 td_default_rule(__u32 flags)
+{
+	if (flags & TD_SUBJECT_INIT)
+		return TD_RULE_INIT;
+	return flags & TD_SUBJECT_ALWAYS ? TD_RULE_ALWAYS : TD_RULE_DEFAULT_DENY;
+}
+
+static __always_inline void td_deny(struct td_verdict *ret, __u32 rule, __u8 match, bool audited)
+{
+	ret->rule = rule;
+	ret->match = match;
+	ret->reason = TD_RULE_REASON(rule);
+	ret->audited = audited;
+}
+
 /* Answers q into *ret. The node reaches its own pods unless a rule denies it. */
 TD_GLOBAL int td_policy_judge(const struct td_question *q, struct td_verdict *ret)
 {
 	struct td_rows rows = {};
 	struct td_subject *subject;
-	__u32 subject_key, direction;
+	__u32 subject_key, direction, flags;
+	bool host;
 
 	if (!q || !ret)
 		return 0;
 	subject_key = q->subject;
 	direction = q->direction & 1;
 	subject = bpf_map_lookup_elem(&td_subject, &subject_key);
+	ret->audited = 0;
 	if (!subject) {
 		ret->rule = TD_RULE_NO_SUBJECT;
 		ret->reason = TD_DROP_NO_CONFIGURATION_AVAILABLE_TO_PERFORM_POLICY_DECISION;
@@ -140,24 +162,22 @@ TD_GLOBAL int td_policy_judge(const struct td_question *q, struct td_verdict *re
 		ret->enforced = 1;
 		return 0;
 	}
-	ret->enforced = !!(subject->flags[td_bit(direction)] & TD_SUBJECT_ENFORCED);
-	td_rows_read(q, subject->table[td_bit(direction)], subject->flags[td_bit(direction)],
-		     &rows);
-	ret->rule = rows.deny;
-	ret->match = rows.deny_match;
-	ret->reason = rows.deny >= TD_RULE_MIN ? TD_DROP_POLICY_DENY : TD_DROP_POLICY_DENIED;
-	if (rows.deny)
-		return 0;
-	if (rows.allow) {
-		ret->rule = rows.allow;
+	flags = subject->flags[td_bit(direction)];
+	ret->enforced = !!(flags & TD_SUBJECT_ENFORCED);
+	td_rows_read(q, subject->table[td_bit(direction)], flags, &rows);
+	host = direction == TD_INGRESS && q->peer.host;
+	if (rows.deny) {
+		td_deny(ret, rows.deny, rows.deny_match, q->audit);
+	} else if (!rows.allow && !host && !(flags & TD_SUBJECT_AUDIT_DEFAULT)) {
+		td_deny(ret, td_default_rule(flags), TD_MATCH_NONE, q->audit);
+	} else if (rows.audit) {
+		td_deny(ret, rows.audit, rows.audit_match, true);
+	} else if (!rows.allow && !host) {
+		td_deny(ret, td_default_rule(flags), TD_MATCH_NONE, true);
+	} else {
+		ret->rule = rows.allow ? rows.allow : TD_RULE_LOCAL_HOST;
 		ret->match = rows.allow_match;
 		ret->reason = TD_DROP_NONE;
-	} else if (direction == TD_INGRESS && q->peer.host) {
-		ret->rule = TD_RULE_LOCAL_HOST;
-		ret->reason = TD_DROP_NONE;
-	} else {
-		ret->rule = subject->flags[direction] & TD_SUBJECT_INIT ? TD_RULE_INIT
-									: TD_RULE_DEFAULT_DENY;
 	}
 	return 0;
 }

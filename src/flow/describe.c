@@ -49,6 +49,14 @@ size_t flow_record_labels(const struct flow_record *record, const struct flow_na
 	return number < ARRAY_SIZE(reserved);
 }
 
+uint8_t flow_record_denial(const struct flow_record *record)
+{
+	bool denied =
+		record->verdict == FLOW_VERDICT_DROPPED || record->verdict == FLOW_VERDICT_AUDIT;
+
+	return denied ? record->reason : 0;
+}
+
 int flow_drop_reason(uint8_t reason)
 {
 	return protobuf_c_enum_descriptor_get_value(&flow__drop_reason__descriptor, reason) ? reason
@@ -168,7 +176,7 @@ int flow_summary_format(const struct flow_record *record, char *buf, size_t size
 static int format_named_rule(const struct flow_record *record, char *buf, size_t size)
 {
 	const char *direction = record->direction == FLOW_DIRECTION_EGRESS ? "egress" : "ingress";
-	bool denied = record->verdict == FLOW_VERDICT_DROPPED;
+	bool denied = flow_record_denial(record);
 	const struct flow_rule *rule = record->rule;
 	char place[300] = "";
 
@@ -185,8 +193,8 @@ static int format_named_rule(const struct flow_record *record, char *buf, size_t
 			rule->deny ? " deny" : "", rule->index, place);
 }
 
-int flow_decision_format(const struct flow_record *record, const struct flow_names *names,
-			 char *buf, size_t size)
+static int format_decision(const struct flow_record *record, const struct flow_names *names,
+			   char *buf, size_t size)
 {
 	bool egress = record->direction == FLOW_DIRECTION_EGRESS;
 	bool reply = record->type == FLOW_TYPE_DROP && record->flags & FLOW_REPLY;
@@ -212,9 +220,30 @@ int flow_decision_format(const struct flow_record *record, const struct flow_nam
 				"denied: no policy table is loaded for the identity of the pod");
 	case TD_RULE_INIT:
 		return snprintf(buf, size, "denied: the pod has no object yet (identity init)");
+	case TD_RULE_NEVER:
+		return snprintf(buf, size, "allowed: policies are not enforced (mode never)");
+	case TD_RULE_ALWAYS:
+		return snprintf(buf, size,
+				"denied: no rule allows this, and the node denies what no rule "
+				"allows (mode always)");
 	default:
 		return format_named_rule(record, buf, size);
 	}
+}
+
+int flow_decision_format(const struct flow_record *record, const struct flow_names *names,
+			 char *buf, size_t size)
+{
+	static const char audited[] = "audited, else ";
+	size_t skip = record->verdict == FLOW_VERDICT_AUDIT ? sizeof(audited) - 1 : 0;
+	int r;
+
+	if (!skip)
+		return format_decision(record, names, buf, size);
+	r = snprintf(buf, size, "%s", audited);
+	if (skip >= size)
+		return r + format_decision(record, names, NULL, 0);
+	return r + format_decision(record, names, buf + skip, size - skip);
 }
 
 void flow_uuid_format(const struct flow_record *record, char buf[static FLOW_UUID_TEXT_MAX])

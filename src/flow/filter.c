@@ -150,10 +150,7 @@ static bool match_direction(const struct value *value, const struct view *view)
 
 static bool match_drop_reason(const struct value *value, const struct view *view)
 {
-	const struct flow_record *record = view->record;
-	uint8_t reason = record->verdict == FLOW_VERDICT_DROPPED ? record->reason : 0;
-
-	return (uint32_t)flow_drop_reason(reason) == value->number;
+	return (uint32_t)flow_drop_reason(flow_record_denial(view->record)) == value->number;
 }
 
 static int parse_event_type(const void *item, struct value *value, const char **expected)

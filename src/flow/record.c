@@ -107,7 +107,7 @@ static void set_rule(struct flow_names *names, const struct td_event *event, boo
 		     struct flow_record *record)
 {
 	record->rule_number = event->rule[ingress];
-	record->match = ingress ? event->match >> 4 : event->match & 15;
+	record->match = (ingress ? event->match >> 4 : event->match) & (TD_MATCH_AUDIT - 1);
 	if (record->rule_number >= TD_RULE_MIN)
 		record->rule = flow_names_rule(names, record->rule_number);
 }
@@ -141,6 +141,7 @@ static void make_verdict(struct flow_names *names, const struct td_event *event,
 			 struct flow_record *record)
 {
 	bool denied = event->flags & (ingress ? TD_EVENT_DENIED_INGRESS : TD_EVENT_DENIED_EGRESS);
+	bool audited = event->match & (ingress ? TD_MATCH_AUDIT << 4 : TD_MATCH_AUDIT);
 
 	if (event->flags & TD_EVENT_REPLY)
 		turn_to_initiator(record);
@@ -150,6 +151,10 @@ static void make_verdict(struct flow_names *names, const struct td_event *event,
 	record->reason = denied ? event->reason : 0;
 	record->flags |= denied ? 0 : FLOW_REPLY_KNOWN;
 	set_rule(names, event, ingress, record);
+	if (denied || !audited)
+		return;
+	record->verdict = FLOW_VERDICT_AUDIT;
+	record->reason = TD_RULE_REASON(record->rule_number);
 }
 
 static void make_drop(struct flow_names *names, const struct td_event *event,

@@ -31,6 +31,7 @@ enum flow_verdict {
 	FLOW_VERDICT_UNKNOWN = 0,
 	FLOW_VERDICT_FORWARDED = 1,
 	FLOW_VERDICT_DROPPED = 2,
+	FLOW_VERDICT_AUDIT = 4, /* denied, but forwarded */
 };
 
 enum flow_direction {
@@ -74,7 +75,7 @@ struct flow_record {
 	uint8_t type;      /* flow_type */
 	uint8_t sub_type;  /* trace: td_point; drop: td_drop; verdict: 0 */
 	uint8_t verdict;   /* flow_verdict */
-	uint8_t reason;    /* trace: td_trace_reason; drop and denied verdict: td_drop */
+	uint8_t reason;    /* trace: td_trace_reason; drop, denied and audited verdict: td_drop */
 	uint8_t direction; /* flow_direction */
 	uint8_t match;     /* td_match, of a verdict or a policy drop */
 	uint8_t flags;     /* flow_record_flags */

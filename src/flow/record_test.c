@@ -182,6 +182,38 @@ static void events_become_hubbles_flows(void **state)
 	flow_names_free(names);
 }
 
+/* Each end by itself: audited on the way out, allowed or denied on the way in. */
+static void an_audited_verdict_is_no_drop(void **state)
+{
+	static const struct expected out = { VERDICT, FLOW_VERDICT_AUDIT, OUT, 0, 0, 4, RULE_DENY };
+	static const struct expected in = { VERDICT, FWD, IN, 0, 0, 2, RULE_ALLOW };
+	static const struct expected trace = { TRACE, FWD, IN, 0, TD_TO_ENDPOINT, 0, 0 };
+	static const struct expected drop = { DROP, DROPPED, IN, -1, 181, 2, RULE_ALLOW };
+	struct flow_names *names = world_names();
+
+	for (int denied = 0; denied < 2; denied++) {
+		struct flow_record records[FLOW_RECORDS_PER_EVENT];
+		struct td_event event = syn_event();
+
+		event.match |= TD_MATCH_AUDIT;
+		event.rule[0] = RULE_DENY;
+		event.flags = TD_EVENT_VERDICT_EGRESS |
+			      (denied ? TD_EVENT_DENIED_INGRESS : TD_EVENT_VERDICT_INGRESS);
+		event.kind = denied ? TD_EVENT_DROP : TD_EVENT_TRACE;
+		if (denied)
+			event.reason = TD_DROP_POLICY_DENY;
+		assert_int_equal(flow_decode(names, &event, sizeof(event), 0, records), 3);
+		check("egress", 0, &records[0], &out);
+		assert_int_equal(records[0].reason, TD_DROP_POLICY_DENY);
+		if (!denied)
+			check("ingress", 1, &records[1], &in);
+		check("the packet", 2, &records[2], denied ? &drop : &trace);
+		for (int i = 0; i < 3; i++)
+			flow_record_clear(&records[i]);
+	}
+	flow_names_free(names);
+}
+
 static void a_record_carries_the_packet_and_its_names(void **state)
 {
 	struct flow_names *names = world_names();
@@ -301,6 +333,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_become_hubbles_flows),
+		cmocka_unit_test(an_audited_verdict_is_no_drop),
 		cmocka_unit_test(a_record_carries_the_packet_and_its_names),
 		cmocka_unit_test(a_verdict_found_by_a_reply_is_told_from_the_initiator),
 		cmocka_unit_test(outside_addresses_have_services_or_dns_names),

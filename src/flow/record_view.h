@@ -13,5 +13,7 @@ const struct flow_endpoint *flow_record_endpoint(const struct flow_record *recor
 /* Labels of a side's identity; of a reserved one even if no table says so. */
 size_t flow_record_labels(const struct flow_record *record, const struct flow_names *names,
 			  int side, const char *const **ret);
+/* td_drop of what was denied, whether dropped or, by audit, forwarded; 0 if it was not. */
+uint8_t flow_record_denial(const struct flow_record *record);
 /* Hubble's DropReason, 0 if the number has no name there. */
 int flow_drop_reason(uint8_t reason);

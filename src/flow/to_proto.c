@@ -88,20 +88,15 @@ static void fill_verdict(struct builder *builder)
 	builder->flow->verdict = (Flow__Verdict)builder->record->verdict;
 }
 
-static uint8_t drop_number(const struct flow_record *record)
-{
-	return record->verdict == FLOW_VERDICT_DROPPED ? record->reason : 0;
-}
-
 static void fill_drop_reason(struct builder *builder)
 {
-	builder->flow->drop_reason = drop_number(builder->record);
+	builder->flow->drop_reason = flow_record_denial(builder->record);
 }
 
 static void fill_drop_reason_desc(struct builder *builder)
 {
 	builder->flow->drop_reason_desc =
-		(Flow__DropReason)flow_drop_reason(drop_number(builder->record));
+		(Flow__DropReason)flow_drop_reason(flow_record_denial(builder->record));
 }
 
 static void fill_ethernet(struct builder *builder)
@@ -450,7 +445,7 @@ static void fill_policy(struct builder *builder, bool egress, bool denied, size_
 	Flow__Policy *policy;
 
 	if (!rule || egress != (record->direction == FLOW_DIRECTION_EGRESS) ||
-	    denied != (record->verdict == FLOW_VERDICT_DROPPED))
+	    denied != !!flow_record_denial(record))
 		return;
 	policy = new_message(builder, &flow__policy__descriptor);
 	*field = calloc(1, sizeof(**field));
@@ -500,7 +495,7 @@ static void fill_policy_log(struct builder *builder)
 	const char *texts[1];
 	char text[TEXT_MAX];
 
-	if (record->verdict != FLOW_VERDICT_DROPPED || record->rule)
+	if (!flow_record_denial(record) || record->rule)
 		return;
 	if (flow_decision_format(record, builder->names, text, sizeof(text)) <= 0)
 		return;

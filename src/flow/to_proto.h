@@ -30,7 +30,7 @@ int flow_lost_response(Flow__LostEventSource source, uint64_t lost, const char *
 		       Observer__GetFlowsResponse **ret);
 
 /* Text of a flow's policy decision: "allowed by KIND ns/name rule N (file:line)", "denied by ...",
- * "denied by default: ..."; "" if no policy decided. Returns the length as snprintf. */
+ * "denied by default: ...", "audited, else denied ..."; "" if no policy decided. Returns the length as snprintf. */
 int flow_decision_format(const struct flow_record *record, const struct flow_names *names,
 			 char *buf, size_t size);
 /* Hubble's Summary: "TCP Flags: SYN, ACK", "UDP", "ICMPv4 EchoRequest". As snprintf. */

@@ -209,6 +209,49 @@ static void an_allowed_verdict_names_its_policy(void **state)
 	flow_names_free(names);
 }
 
+/* Nothing was dropped, but reason and rule are those of the drop it would have been. */
+static void an_audited_verdict_says_what_a_drop_would(void **state)
+{
+	static const struct {
+		uint32_t rule;
+		Flow__DropReason reason;
+		size_t denied_by, logged;
+		const char *want;
+	} rows[] = {
+		{ RULE_DENY, FLOW__DROP_REASON__POLICY_DENY, 1, 0, "audited, else denied by " },
+		{ TD_RULE_DEFAULT_DENY, FLOW__DROP_REASON__POLICY_DENIED, 0, 1,
+		  "audited, else denied by default: " },
+	};
+	struct flow_names *names = world_names();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct flow_record records[FLOW_RECORDS_PER_EVENT];
+		struct td_event event = syn_event();
+		char text[300];
+		Flow__Flow *flow;
+
+		event.flags = TD_EVENT_VERDICT_INGRESS;
+		event.match |= TD_MATCH_AUDIT << 4;
+		event.rule[1] = rows[i].rule;
+		assert_int_equal(flow_decode(names, &event, sizeof(event), 0, records), 2);
+		assert_true(flow_decision_format(&records[0], names, text, 10) > 10);
+		assert_int_equal(strlen(text), 9);
+		flow_decision_format(&records[0], names, text, sizeof(text));
+		assert_ptr_equal(strstr(text, rows[i].want), text);
+		assert_int_equal(flow_to_proto(&records[0], names, NULL, &flow), 0);
+		assert_int_equal(flow->verdict, FLOW__VERDICT__AUDIT);
+		assert_int_equal(flow->drop_reason_desc, rows[i].reason);
+		assert_int_equal(flow->n_ingress_denied_by, rows[i].denied_by);
+		assert_int_equal(flow->n_ingress_allowed_by, 0);
+		assert_int_equal(flow->n_policy_log, rows[i].logged);
+		assert_non_null(flow->is_reply);
+		flow__flow__free_unpacked(flow, NULL);
+		flow_record_clear(&records[0]);
+		flow_record_clear(&records[1]);
+	}
+	flow_names_free(names);
+}
+
 static void masks_of_unknown_fields_are_refused(void **state)
 {
 	static const char *const paths[] = { "colour",
@@ -303,6 +346,7 @@ int main(void)
 		cmocka_unit_test(a_flow_says_all_of_its_record),
 		cmocka_unit_test(fields_say_what_hubbles_say),
 		cmocka_unit_test(an_allowed_verdict_names_its_policy),
+		cmocka_unit_test(an_audited_verdict_says_what_a_drop_would),
 		cmocka_unit_test(masks_of_unknown_fields_are_refused),
 		cmocka_unit_test(summaries_are_hubbles),
 		cmocka_unit_test(drop_reasons_are_those_of_the_proto),

@@ -265,6 +265,87 @@ static void policy_change_spares_what_stays_allowed(void **state)
 	assert_int_equal(world_from_pod(world, 1, &there), REDIRECT);
 }
 
+static void assert_told_audited(const struct world *world, uint8_t reason)
+{
+	const struct td_event *event = world_event(world, TD_EVENT_TRACE);
+
+	assert_non_null(event);
+	assert_int_equal(event->reason, reason);
+	assert_int_equal(event->flags & ~TD_EVENT_REPLY, TD_EVENT_VERDICT_INGRESS);
+	assert_int_equal(event->match >> 4, TD_MATCH_NONE | TD_MATCH_AUDIT);
+	assert_int_equal(event->rule[1], TD_RULE_DEFAULT_DENY);
+}
+
+static void check_audit(const struct packet *there, const struct packet *back)
+{
+	struct world *world = suite_world(NULL);
+	struct packet syn = *there, fresh = *there;
+	struct td_ct ct;
+
+	syn.flags = fresh.flags = TCP_SYN;
+	fresh.sport++;
+	world_subject(world, POD_IDENTITY(2), 9, 9, TD_SUBJECT_ENFORCED);
+	world_audit(world, 2, true);
+	assert_int_equal(world_from_pod(world, 1, &syn), REDIRECT);
+	assert_told_audited(world, TD_REASON_NEW);
+	handshake(world, there, back);
+	assert_int_equal(world_from_pod(world, 2, back), REDIRECT);
+	assert_int_equal(world->event_count, 0);
+	assert_true(world_connection(world, "td_ct", there, &ct));
+	assert_int_equal(ct.state, TD_CT_ESTABLISHED);
+	assert_int_equal(ct.reason, 0);
+	/* Audit is over: the next packet is the first that is dropped, whoever sends it. */
+	world_audit(world, 2, false);
+	world_new_generation(world);
+	assert_int_equal(world_from_pod(world, 2, back), SHOT);
+	assert_int_equal(world_event(world, TD_EVENT_DROP)->flags,
+			 TD_EVENT_DENIED_INGRESS | TD_EVENT_REPLY);
+	assert_int_equal(world_event(world, TD_EVENT_DROP)->match >> 4, TD_MATCH_NONE);
+	assert_int_equal(world_from_pod(world, 1, there), SHOT);
+	assert_int_equal(world_from_pod(world, 1, &fresh), SHOT);
+	/* And back: what is remembered as denied is judged again, too. */
+	world_audit(world, 2, true);
+	world_new_generation(world);
+	assert_int_equal(world_from_pod(world, 1, there), REDIRECT);
+	assert_told_audited(world, TD_REASON_NEW);
+	assert_int_equal(world_from_pod(world, 2, back), REDIRECT);
+	assert_int_equal(world_from_pod(world, 1, &fresh), REDIRECT);
+	assert_told_audited(world, TD_REASON_NEW);
+}
+
+static void audited_connection_lives_as_long_as_audit_over_ipv4(void **state)
+{
+	const struct packet there = V4(), back = V4_BACK();
+
+	check_audit(&there, &back);
+}
+
+static void audited_connection_lives_as_long_as_audit_over_ipv6(void **state)
+{
+	const struct packet there = V6(), back = V6_BACK();
+
+	check_audit(&there, &back);
+}
+
+/* A policy comes that would cut it. */
+static void connection_that_becomes_audited_is_told_once(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct packet there = V4(), back = V4_BACK();
+
+	handshake(world, &there, &back);
+	world_audit(world, 2, true);
+	world_subject(world, POD_IDENTITY(2), 9, 1, TD_SUBJECT_ENFORCED);
+	world_new_generation(world);
+	assert_int_equal(world_from_pod(world, 2, &back), REDIRECT);
+	assert_told_audited(world, TD_REASON_REPLY);
+	assert_int_equal(world_from_pod(world, 1, &there), REDIRECT);
+	assert_int_equal(world->event_count, 0);
+	world_new_generation(world);
+	assert_int_equal(world_from_pod(world, 1, &there), REDIRECT);
+	assert_int_equal(world->event_count, 0);
+}
+
 /* Pod 1 calls pod 2 and is gone; another pod, which lets nobody in, gets its address. */
 /* Pod 1's address becomes another pod's, which lets nobody in. */
 static void give_address_to_another(struct world *world)
@@ -514,6 +595,9 @@ int main(void)
 		cmocka_unit_test(attempt_is_denied_whatever_the_other_side_was_denied),
 		cmocka_unit_test(policy_change_ends_an_established_connection),
 		cmocka_unit_test(policy_change_spares_what_stays_allowed),
+		cmocka_unit_test(audited_connection_lives_as_long_as_audit_over_ipv4),
+		cmocka_unit_test(audited_connection_lives_as_long_as_audit_over_ipv6),
+		cmocka_unit_test(connection_that_becomes_audited_is_told_once),
 		cmocka_unit_test(connection_does_not_outlive_its_pod),
 		cmocka_unit_test(error_about_a_connection_does_not_hand_it_on),
 		cmocka_unit_test(full_table_keeps_the_connection_evictable),

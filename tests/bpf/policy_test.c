@@ -234,6 +234,78 @@ static const struct verdict_case {
 	  20,
 	  TD_MATCH_L3_ONLY,
 	  0 },
+	{ "audited deny of an allowed peer is forwarded",
+	  { { 0, 0, 20, 0 }, { CLASS, 0, 0, 30 | TD_RULE_AUDIT } },
+	  PEER_POD,
+	  0,
+	  0,
+	  true,
+	  30,
+	  TD_MATCH_L4_ONLY | TD_MATCH_AUDIT,
+	  0 },
+	{ "audited deny beside an enforced one does not save",
+	  { { 0, 0, 20, 31 }, { CLASS, POD_IDENTITY(2), 0, 30 | TD_RULE_AUDIT } },
+	  PEER_POD,
+	  0,
+	  0,
+	  false,
+	  31,
+	  TD_MATCH_ALL,
+	  TD_DROP_POLICY_DENY },
+	{ "audited deny of what nothing allows is denied by default",
+	  { { 0, 0, 0, 30 | TD_RULE_AUDIT } },
+	  PEER_POD,
+	  0,
+	  0,
+	  false,
+	  TD_RULE_DEFAULT_DENY,
+	  TD_MATCH_NONE,
+	  TD_DROP_POLICY_DENIED },
+	{ "audited deny where only audited policies isolate is forwarded",
+	  { { 0, 0, 0, 30 | TD_RULE_AUDIT } },
+	  PEER_POD,
+	  TD_SUBJECT_AUDIT_DEFAULT,
+	  0,
+	  true,
+	  30,
+	  TD_MATCH_ALL | TD_MATCH_AUDIT,
+	  0 },
+	{ "denied by default where only audited policies isolate is forwarded",
+	  {},
+	  PEER_POD,
+	  TD_SUBJECT_AUDIT_DEFAULT,
+	  0,
+	  true,
+	  TD_RULE_DEFAULT_DENY,
+	  TD_MATCH_NONE | TD_MATCH_AUDIT,
+	  0 },
+	{ "allowed where only audited policies isolate is allowed",
+	  { { 0, 0, 20, 0 } },
+	  PEER_POD,
+	  TD_SUBJECT_AUDIT_DEFAULT,
+	  0,
+	  true,
+	  20,
+	  TD_MATCH_ALL,
+	  0 },
+	{ "enforced deny where only audited policies isolate denies",
+	  { { 0, 0, 0, 30 } },
+	  PEER_POD,
+	  TD_SUBJECT_AUDIT_DEFAULT,
+	  0,
+	  false,
+	  30,
+	  TD_MATCH_ALL,
+	  TD_DROP_POLICY_DENY },
+	{ "enforcement mode always is told as what denies",
+	  {},
+	  PEER_POD,
+	  TD_SUBJECT_ALWAYS,
+	  0,
+	  false,
+	  TD_RULE_ALWAYS,
+	  TD_MATCH_NONE,
+	  TD_DROP_POLICY_DENIED },
 };
 
 static const struct {
@@ -276,12 +348,24 @@ static void check(const struct world *world, const struct verdict_case *c, int r
 		fail_msg("%s: reason %u, expected %u", c->name, event->reason, c->reason);
 }
 
-static void run_egress(bool ipv6)
+/* What an endpoint in audit mode makes of it: nothing is dropped, and the rule is the same. */
+static struct verdict_case audited(const struct verdict_case *c)
+{
+	struct verdict_case audited = *c;
+
+	audited.match |= c->allowed ? 0 : TD_MATCH_AUDIT;
+	audited.allowed = true;
+	return audited;
+}
+
+static void run_egress(bool ipv6, bool audit)
 {
 	struct world *world = suite_world(NULL);
 
+	world_audit(world, 1, audit);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct verdict_case *c = &cases[i];
+		const struct verdict_case told = audited(&cases[i]);
+		const struct verdict_case *c = audit ? &told : &cases[i];
 		const struct packet syn = {
 			.src = ipv6 ? "fd00::1" : "10.0.0.1",
 			.dst = ipv6 ? peers[c->peer].ipv6 : peers[c->peer].ipv4,
@@ -297,12 +381,14 @@ static void run_egress(bool ipv6)
 	}
 }
 
-static void run_ingress(bool ipv6)
+static void run_ingress(bool ipv6, bool audit)
 {
 	struct world *world = suite_world(NULL);
 
+	world_audit(world, 1, audit);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct verdict_case *c = &cases[i];
+		const struct verdict_case told = audited(&cases[i]);
+		const struct verdict_case *c = audit ? &told : &cases[i];
 		const struct packet syn = {
 			.src = ipv6 ? peers[c->peer].ipv6 : peers[c->peer].ipv4,
 			.dst = ipv6 ? "fd00::1" : "10.0.0.1",
@@ -327,22 +413,42 @@ static void run_ingress(bool ipv6)
 
 static void egress_verdicts_over_ipv4(void **state)
 {
-	run_egress(false);
+	run_egress(false, false);
+}
+
+static void egress_verdicts_in_audit_over_ipv4(void **state)
+{
+	run_egress(false, true);
 }
 
 static void egress_verdicts_over_ipv6(void **state)
 {
-	run_egress(true);
+	run_egress(true, false);
+}
+
+static void egress_verdicts_in_audit_over_ipv6(void **state)
+{
+	run_egress(true, true);
 }
 
 static void ingress_verdicts_over_ipv4(void **state)
 {
-	run_ingress(false);
+	run_ingress(false, false);
+}
+
+static void ingress_verdicts_in_audit_over_ipv4(void **state)
+{
+	run_ingress(false, true);
 }
 
 static void ingress_verdicts_over_ipv6(void **state)
 {
-	run_ingress(true);
+	run_ingress(true, false);
+}
+
+static void ingress_verdicts_in_audit_over_ipv6(void **state)
+{
+	run_ingress(true, true);
 }
 
 static const struct packet syn_to_2 = {
@@ -360,6 +466,47 @@ static void subject_without_tables_is_denied(void **state)
 	assert_int_equal(event->reason,
 			 TD_DROP_NO_CONFIGURATION_AVAILABLE_TO_PERFORM_POLICY_DECISION);
 	assert_int_equal(event->rule[1], TD_RULE_NO_SUBJECT);
+}
+
+/* Audit forwards what policies deny: not what no policy was loaded for. */
+static void subject_without_tables_is_denied_in_audit_too(void **state)
+{
+	struct world *world = suite_world(NULL);
+
+	world_audit(world, 2, true);
+	world_no_subject(world, POD_IDENTITY(2));
+	assert_int_equal(world_from_pod(world, 1, &syn_to_2), SHOT);
+	assert_int_equal(world_event(world, TD_EVENT_DROP)->rule[1], TD_RULE_NO_SUBJECT);
+}
+
+/* One end in audit mode does not open the other. */
+static void audit_is_of_one_end(void **state)
+{
+	struct world *world = suite_world(NULL);
+	const struct td_event *event;
+
+	world_audit(world, 1, true);
+	world_subject(world, POD_IDENTITY(1), 1, 9, TD_SUBJECT_ENFORCED);
+	world_subject(world, POD_IDENTITY(2), 9, 1, TD_SUBJECT_ENFORCED);
+	assert_int_equal(world_from_pod(world, 1, &syn_to_2), SHOT);
+	event = world_event(world, TD_EVENT_DROP);
+	assert_int_equal(event->flags, TD_EVENT_VERDICT_EGRESS | TD_EVENT_DENIED_INGRESS);
+	assert_int_equal(event->match, TD_MATCH_AUDIT);
+}
+
+static void nothing_is_refused_aloud_in_audit(void **state)
+{
+	struct world *world = suite_world(NULL);
+
+	world_config(world, TD_CONFIG_REJECT, 0);
+	world_audit(world, 2, true);
+	world_subject(world, POD_IDENTITY(2), 9, 1, TD_SUBJECT_ENFORCED);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(world_from_pod(world, 1, &syn_to_2), REDIRECT);
+		assert_string_equal(packet_address(world->frame, 1), syn_to_2.dst);
+		assert_int_equal(packet_l4(world->frame)[13], TCP_SYN);
+	}
+	assert_int_equal(world_drops(world, TD_DROP_POLICY_DENIED, TD_INGRESS), 0);
 }
 
 static void both_ends_must_allow(void **state)
@@ -571,10 +718,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(egress_verdicts_over_ipv4),
+		cmocka_unit_test(egress_verdicts_in_audit_over_ipv4),
 		cmocka_unit_test(egress_verdicts_over_ipv6),
+		cmocka_unit_test(egress_verdicts_in_audit_over_ipv6),
 		cmocka_unit_test(ingress_verdicts_over_ipv4),
+		cmocka_unit_test(ingress_verdicts_in_audit_over_ipv4),
 		cmocka_unit_test(ingress_verdicts_over_ipv6),
+		cmocka_unit_test(ingress_verdicts_in_audit_over_ipv6),
 		cmocka_unit_test(subject_without_tables_is_denied),
+		cmocka_unit_test(subject_without_tables_is_denied_in_audit_too),
+		cmocka_unit_test(audit_is_of_one_end),
+		cmocka_unit_test(nothing_is_refused_aloud_in_audit),
 		cmocka_unit_test(both_ends_must_allow),
 		cmocka_unit_test(cidr_rows_apply_to_pods_only_if_the_subject_says_so),
 		cmocka_unit_test(classes_tell_protocols_ports_and_icmp_types_apart),

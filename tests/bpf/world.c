@@ -154,6 +154,26 @@ void world_subject(struct world *world, uint32_t identity, uint32_t ingress_tabl
 	put(world, "td_subject", &identity, &subject);
 }
 
+static void add_place(struct world *world, const char *address, uint32_t identity, uint32_t ifindex,
+		      uint32_t endpoint_id, uint32_t flags)
+{
+	struct td_place place = { identity, ifindex, endpoint_id, flags };
+	struct td_addr key = world_address(address);
+
+	put(world, "td_addr_map", &key, &place);
+}
+
+void world_audit(struct world *world, int pod, bool audit)
+{
+	static const char *const addresses[][2] = { { NULL, NULL },
+						    { "10.0.0.1", "fd00::1" },
+						    { "10.0.0.2", "fd00::2" } };
+
+	for (int i = 0; i < 2; i++)
+		add_place(world, addresses[pod][i], POD_IDENTITY(pod), world->pod[pod], pod,
+			  audit ? TD_PLACE_AUDIT : 0);
+}
+
 void world_no_subject(struct world *world, uint32_t identity)
 {
 	bpf_map_delete_elem(world_map(world, "td_subject"), &identity);
@@ -182,15 +202,6 @@ void world_class(struct world *world, uint32_t table, uint8_t protocol, uint16_t
 	};
 
 	put(world, "td_pol_class", &key, &klass);
-}
-
-static void add_place(struct world *world, const char *address, uint32_t identity, uint32_t ifindex,
-		      uint32_t endpoint_id, uint32_t flags)
-{
-	struct td_place place = { identity, ifindex, endpoint_id, flags };
-	struct td_addr key = world_address(address);
-
-	put(world, "td_addr_map", &key, &place);
 }
 
 static void add_pod(struct world *world, int n, const char *ipv4, const char *ipv6)

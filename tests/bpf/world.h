@@ -77,6 +77,8 @@ void world_config(struct world *world, uint32_t flags, uint32_t report_interval)
 void world_new_generation(struct world *world);
 void world_subject(struct world *world, uint32_t identity, uint32_t ingress_table,
 		   uint32_t egress_table, uint32_t flags);
+/* Puts the pod's endpoint into audit mode, or back. */
+void world_audit(struct world *world, int pod, bool audit);
 void world_no_subject(struct world *world, uint32_t identity);
 /* A row of a table; 0 in both rules removes it. */
 void world_row(struct world *world, uint32_t table, uint32_t klass, uint32_t peer, uint32_t allow,
