@@ -76,6 +76,12 @@ static void inventory_group_clear(struct object *object)
 	free(group->prefixes);
 }
 
+static void policy_mode_clear(struct object *object)
+{
+	free(object->policy_mode.namespace);
+	free(object->policy_mode.name);
+}
+
 static void endpoint_clear(struct object *object)
 {
 	struct endpoint *endpoint = &object->endpoint;
@@ -126,6 +132,7 @@ static const struct kind {
 				     { NULL },
 				     false,
 				     inventory_group_clear },
+	[OBJECT_POLICY_MODE] = { "PolicyMode", "policymodes", { NULL }, false, policy_mode_clear },
 	[OBJECT_ENDPOINT] = { "Endpoint", "endpoints", { "ep" }, true, endpoint_clear },
 };
 

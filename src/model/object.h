@@ -32,6 +32,7 @@ enum object_kind {
 	OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY,
 	OBJECT_CILIUM_CIDR_GROUP,
 	OBJECT_INVENTORY_GROUP, /* of an inventory's file (model/inventory.h), never of a manifest */
+	OBJECT_POLICY_MODE,
 	OBJECT_ENDPOINT, /* a running workload; made by the agent, never parsed from a manifest */
 	OBJECT_KIND_COUNT,
 };
@@ -104,6 +105,17 @@ struct inventory_group {
 	int64_t generated_at; /* seconds of CLOCK_REALTIME */
 };
 
+/* A kind of our own: how policies are enforced on one target, whoever wrote the target and wherever.
+ * Goes before the target's annotation and before the configuration. */
+struct policy_mode {
+	enum object_kind kind; /* Node, Namespace, Pod or a policy's */
+	char *namespace;       /* "" for kinds in none */
+	char *name;
+	enum policy_audit audit;
+	bool has_enforcement; /* a Node's only */
+	enum policy_enforcement enforcement;
+};
+
 enum endpoint_state {
 	ENDPOINT_CREATING, /* address reserved, device not finished: removed at the next start */
 	ENDPOINT_READY,
@@ -131,7 +143,9 @@ struct object {
 	char *namespace; /* "" for cluster-wide kinds */
 	char *name;
 	struct labels *labels; /* source k8s; never NULL */
-	char *file;            /* where it was written; NULL: from the API */
+	/* Annotation policy.tendril.io/audit-mode of a Namespace, a Pod or a policy. */
+	enum policy_audit audit;
+	char *file; /* where it was written; NULL: from the API */
 	unsigned int line;
 	char *text; /* the document as written (what `tendril get` prints); NULL for endpoints */
 	union {
@@ -142,6 +156,7 @@ struct object {
 		struct policy policy;
 		struct cidr_group cidr_group;
 		struct inventory_group inventory_group;
+		struct policy_mode policy_mode;
 		struct endpoint endpoint;
 	};
 	unsigned int refs; /* object_ref() and object_unref() only */

@@ -29,10 +29,12 @@ static const struct kind kinds[OBJECT_KIND_COUNT] = {
 						       parse_cilium_policy },
 	[OBJECT_CILIUM_CIDR_GROUP] = { "cilium.io/v2", "cilium.io/v2alpha1", read_dns_subdomain,
 				       parse_cidr_group },
+	[OBJECT_POLICY_MODE] = { "tendril.io/v1alpha1", NULL, read_dns_subdomain,
+				 parse_policy_mode },
 };
 
 struct metadata {
-	const struct yaml_node *name, *namespace, *labels;
+	const struct yaml_node *name, *namespace, *labels, *annotations;
 };
 
 /* What is being made of one text. */
@@ -54,7 +56,7 @@ static const struct field metadata_fields[] = {
 	{ "name", SHAPE_STRING, note_node, offsetof(struct metadata, name) },
 	{ "namespace", SHAPE_STRING, note_node, offsetof(struct metadata, namespace) },
 	{ "labels", SHAPE_MAP, note_node, offsetof(struct metadata, labels) },
-	{ "annotations", SHAPE_MAP, NULL, 0 },
+	{ "annotations", SHAPE_MAP, note_node, offsetof(struct metadata, annotations) },
 	{ "clusterName", SHAPE_STRING, NULL, 0 },
 	{ "creationTimestamp", SHAPE_STRING, NULL, 0 },
 	{ "deletionGracePeriodSeconds", SHAPE_INT, NULL, 0 },
@@ -110,15 +112,43 @@ static int check_at(struct walk *walk, const char *key, const struct yaml_node *
 	return r;
 }
 
-static int read_labels(struct walk *walk, const struct yaml_node *node, struct labels *labels)
+/* Our own annotations; all others are somebody else's. */
+#define ANNOTATION_PREFIX "policy.tendril.io/"
+#define ANNOTATION_AUDIT  ANNOTATION_PREFIX "audit-mode"
+
+static int read_annotation(struct walk *walk, const struct yaml_node *key,
+			   const struct yaml_node *value, void *into)
+{
+	struct object *object = into;
+
+	if (strncmp(key->text, ANNOTATION_PREFIX, strlen(ANNOTATION_PREFIX)) != 0)
+		return 0;
+	if (strcmp(key->text, ANNOTATION_AUDIT) != 0)
+		return walk_fail(walk, key, ANNOTATION_AUDIT);
+	if (object->kind != OBJECT_NAMESPACE && object->kind != OBJECT_POD &&
+	    !object_kind_is_policy(object->kind))
+		return walk_fail(walk, key,
+				 "it on a Namespace, a Pod or a policy: on a %s it is "
+				 "not enforced by this build",
+				 object_kind_name(object->kind));
+	return read_audit(walk, value, &object->audit);
+}
+
+typedef int (*pair_reader)(struct walk *walk, const struct yaml_node *key,
+			   const struct yaml_node *value, void *into);
+
+static int read_pairs(struct walk *walk, const char *key, const struct yaml_node *node,
+		      pair_reader read, void *into)
 {
 	const struct path *up = walk->path;
 	struct path metadata = { .up = up, .key = "metadata" };
-	struct path path = { .up = &metadata, .key = "labels" };
+	struct path path = { .up = &metadata, .key = key };
 	int r;
 
+	if (!node)
+		return 0;
 	walk->path = &path;
-	r = walk_pairs(walk, node, read_label, labels);
+	r = walk_pairs(walk, node, read, into);
 	walk->path = up;
 	return r;
 }
@@ -178,11 +208,11 @@ static int make_object(struct parsing *parsing, const struct yaml_node *root, en
 	object = object_new(kind, namespace, name);
 	if (!object)
 		return -ENOMEM;
-	if (metadata.labels) {
-		r = read_labels(walk, metadata.labels, object->labels);
-		if (r < 0)
-			return r;
-	}
+	r = read_pairs(walk, "labels", metadata.labels, read_label, object->labels);
+	if (r >= 0)
+		r = read_pairs(walk, "annotations", metadata.annotations, read_annotation, object);
+	if (r < 0)
+		return r;
 	*ret = take_ptr(object);
 	return 0;
 }
@@ -308,7 +338,8 @@ static int refuse_kind(struct parsing *parsing, const struct yaml_node *node)
 			 close ? object_kind_name(meant)
 			       : "one of Namespace, Node, Pod, Service, EndpointSlice, "
 				 "NetworkPolicy, CiliumNetworkPolicy, "
-				 "CiliumClusterwideNetworkPolicy, CiliumCIDRGroup, List");
+				 "CiliumClusterwideNetworkPolicy, CiliumCIDRGroup, PolicyMode, "
+				 "List");
 }
 
 struct type {

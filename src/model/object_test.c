@@ -20,6 +20,7 @@ static int parse(const char *text, size_t length, struct object_list **ret, stru
 }
 
 /* Short forms of the tables below: what stands around the line that is wrong. */
+#define MODE    "apiVersion: tendril.io/v1alpha1\nkind: PolicyMode\n" NAMED
 #define POD     "apiVersion: v1\nkind: Pod\n"
 #define NAMED   "metadata: {name: a}\n"
 #define SERVICE "apiVersion: v1\nkind: Service\n" NAMED "spec:\n"
@@ -83,6 +84,37 @@ static const struct refusal {
 	  "apiVersion: cilium.io/v2\nkind: CiliumClusterwideNetworkPolicy\n"
 	  "metadata: {name: a, namespace: b}\nspec: {endpointSelector: {}}\n",
 	  "is in none" },
+	{ "an audit mode that is none",
+	  POD "metadata: {name: a, annotations: {policy.tendril.io/audit-mode: \"on\"}}\n",
+	  "t.yaml:3: found \"on\" in metadata.annotations.policy.tendril.io/audit-mode, expected one "
+	  "of disabled, enabled" },
+	{ "an audit mode that is a boolean",
+	  POD "metadata: {name: a, annotations: {policy.tendril.io/audit-mode: true}}\n",
+	  "expected a string" },
+	{ "an annotation of ours that is none",
+	  POD "metadata: {name: a, annotations: {policy.tendril.io/audit: enabled}}\n",
+	  "expected policy.tendril.io/audit-mode" },
+	{ "an audit mode where there is nothing to audit",
+	  "apiVersion: v1\nkind: Service\nmetadata: {name: a, annotations: "
+	  "{policy.tendril.io/audit-mode: enabled}}\n",
+	  "on a Service it is not enforced by this build" },
+	{ "a mode of nothing", MODE "spec: {audit: enabled}\n", "found no targetRef in spec" },
+	{ "a mode that says nothing", MODE "spec: {targetRef: {kind: Pod, name: a}}\n",
+	  "found no audit in spec" },
+	{ "a mode without a spec", MODE, "found no spec" },
+	{ "a mode of a kind that has none", MODE "spec: {targetRef: {kind: Service, name: a}}\n",
+	  "found \"Service\" in spec.targetRef, expected one of Node" },
+	{ "a mode of a namespace in a namespace",
+	  MODE "spec: {targetRef: {kind: Namespace, name: a, namespace: b}, audit: enabled}\n",
+	  "expected no namespace: a Namespace is in none" },
+	{ "a mode of a nameless target", MODE "spec: {targetRef: {kind: Pod}, audit: enabled}\n",
+	  "found no name in spec.targetRef" },
+	{ "an enforcement mode of a pod",
+	  MODE "spec: {targetRef: {kind: Pod, name: a}, enforcement: never}\n",
+	  "for a Pod it is not enforced by this build" },
+	{ "an enforcement mode that is none",
+	  MODE "spec: {targetRef: {kind: Node, name: a}, enforcement: sometimes}\n",
+	  "expected one of default, always, never" },
 	{ "an unknown field", POD NAMED "sepc: {}\n",
 	  "t.yaml:4: found unknown field sepc in the document, expected one of apiVersion, kind, "
 	  "metadata, spec, status" },

@@ -24,6 +24,10 @@ int parse_endpoint_slice(struct walk *walk, const struct yaml_node *root, struct
 int parse_network_policy(struct walk *walk, const struct yaml_node *root, struct object *object);
 int parse_cilium_policy(struct walk *walk, const struct yaml_node *root, struct object *object);
 int parse_cidr_group(struct walk *walk, const struct yaml_node *root, struct object *object);
+int parse_policy_mode(struct walk *walk, const struct yaml_node *root, struct object *object);
+
+/* "enabled" or "disabled" into an enum policy_audit *. */
+int read_audit(struct walk *walk, const struct yaml_node *node, void *into);
 
 /* The two ways of writing selectors. */
 struct selector_dialect {

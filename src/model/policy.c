@@ -3,6 +3,13 @@
 
 #include <stdlib.h>
 
+const char *const policy_enforcement_names[] = {
+	[POLICY_ENFORCE_DEFAULT] = "default",
+	[POLICY_ENFORCE_ALWAYS] = "always",
+	[POLICY_ENFORCE_NEVER] = "never",
+	NULL,
+};
+
 static void selectors_free(struct selector **selectors, size_t count)
 {
 	for (size_t i = 0; i < count; i++)

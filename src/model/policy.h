@@ -33,6 +33,24 @@ enum entity {
 	ENTITY_NONE,
 };
 
+/* Whether what policies deny is dropped, or forwarded and reported; as an annotation or a PolicyMode
+ * says it. */
+enum policy_audit {
+	POLICY_AUDIT_UNSET,
+	POLICY_AUDIT_DISABLED,
+	POLICY_AUDIT_ENABLED,
+};
+
+/* A node's mode: whom policies are enforced on. */
+enum policy_enforcement {
+	POLICY_ENFORCE_DEFAULT, /* whom they select */
+	POLICY_ENFORCE_ALWAYS,  /* everybody: what nothing allows is denied */
+	POLICY_ENFORCE_NEVER,   /* nobody */
+};
+
+/* "default", "always", "never"; NULL at the end. */
+extern const char *const policy_enforcement_names[];
+
 /* One CIDR with its exceptions. */
 struct cidr_rule {
 	struct prefix prefix;

@@ -237,33 +237,56 @@ static struct mix *mix_find(const struct compile *compile, enum td_direction dir
 	return mix;
 }
 
+static void clear_terms(struct policy_terms *terms)
+{
+	terms->count = terms->peer_count = terms->range_count = 0;
+}
+
+/* What the specs at hand, and the node's mode, say of a direction as a whole. */
+static uint32_t isolation_flags(const struct compile *compile, enum td_direction direction)
+{
+	bool isolated = false, audited = false;
+
+	for (size_t s = 0; s < compile->spec_count; s++) {
+		const struct policy_prepared_spec *spec = compile->specs[s];
+
+		isolated = isolated || (spec->isolates[direction] && !spec->audit);
+		audited = audited || (spec->isolates[direction] && spec->audit);
+	}
+	if (isolated)
+		return TD_SUBJECT_ENFORCED;
+	if (compile->engine->enforcement == POLICY_ENFORCE_ALWAYS)
+		return TD_SUBJECT_ENFORCED | TD_SUBJECT_ALWAYS;
+	return audited ? TD_SUBJECT_ENFORCED | TD_SUBJECT_AUDIT_DEFAULT : 0;
+}
+
 /* Terms and flags of the specs at hand. */
 static int make_terms(struct compile *compile, const struct policy_peer *subject,
 		      enum td_direction direction, uint32_t *ret_flags)
 {
-	const struct policy_view view = { .peers = &compile->engine->peers,
-					  .cidrs = &compile->list,
-					  .subject = subject,
-					  .spare_pods = compile->engine->spare_pods };
+	struct policy_view view = { .peers = &compile->engine->peers,
+				    .cidrs = &compile->list,
+				    .subject = subject,
+				    .spare_pods = compile->engine->spare_pods };
 	struct policy_terms *terms = &compile->terms;
-	bool isolated = false;
+	uint32_t flags = isolation_flags(compile, direction);
 	int r = 0;
 
-	terms->count = terms->peer_count = terms->range_count = 0;
+	clear_terms(terms);
 	for (size_t s = 0; s < compile->spec_count; s++) {
 		const struct policy_prepared_spec *spec = compile->specs[s];
 
-		isolated = isolated || spec->isolates[direction];
+		view.audit = spec->audit;
 		for (size_t i = 0; !r && i < spec->rule_count; i++)
 			if (spec->rules[i].rule->direction == direction)
 				r = policy_expand(&view, &spec->rules[i], terms);
 	}
-	if (!r && !isolated)
+	if (!r && !flags)
 		r = policy_terms_add(terms, TD_RULE_UNSELECTED, false, TD_PEER_ANY);
 	/* Last, so that a rule that allows the node gives the reason; one that denies it wins. */
 	if (!r && direction == TD_INGRESS)
 		r = policy_terms_add(terms, TD_RULE_LOCAL_HOST, false, TD_ID_HOST);
-	*ret_flags = isolated ? TD_SUBJECT_ENFORCED : 0;
+	*ret_flags = flags;
 	return r;
 }
 
@@ -326,12 +349,34 @@ static int compile_init(struct compile *compile, enum td_direction direction,
 	bool ingress = direction == TD_INGRESS;
 	int r;
 
-	compile->terms.count = compile->terms.peer_count = compile->terms.range_count = 0;
+	clear_terms(&compile->terms);
 	r = policy_terms_add(&compile->terms, ingress ? TD_RULE_LOCAL_HOST : TD_RULE_INIT, !ingress,
 			     ingress ? TD_ID_HOST : TD_PEER_ANY);
 	return r ? r
 		 : policy_tables_get(&compile->engine->tables, &compile->terms,
 				     TD_SUBJECT_ENFORCED | TD_SUBJECT_INIT, ret);
+}
+
+/* Enforcement mode never: whoever it is, and whatever selects it. */
+static int compile_open(struct compile *compile, const struct policy_table **ret)
+{
+	int r;
+
+	clear_terms(&compile->terms);
+	r = policy_terms_add(&compile->terms, TD_RULE_NEVER, false, TD_PEER_ANY);
+	return r ? r
+		 : policy_tables_get(&compile->engine->tables, &compile->terms, TD_SUBJECT_ENFORCED,
+				     ret);
+}
+
+static int compile_table(struct compile *compile, const struct policy_peer *subject,
+			 enum td_direction direction, const struct policy_table **ret)
+{
+	if (compile->engine->enforcement == POLICY_ENFORCE_NEVER)
+		return compile_open(compile, ret);
+	if (subject->number == TD_ID_INIT)
+		return compile_init(compile, direction, ret);
+	return compile_pod(compile, subject, direction, ret);
 }
 
 static int compile_subject(struct compile *compile, const struct policy_peer *subject)
@@ -341,9 +386,7 @@ static int compile_subject(struct compile *compile, const struct policy_peer *su
 
 	made->identity = subject->number;
 	for (int d = TD_INGRESS; !r && d <= TD_EGRESS; d++)
-		r = subject->number == TD_ID_INIT
-			    ? compile_init(compile, (enum td_direction)d, &made->table[d])
-			    : compile_pod(compile, subject, (enum td_direction)d, &made->table[d]);
+		r = compile_table(compile, subject, (enum td_direction)d, &made->table[d]);
 	return r;
 }
 

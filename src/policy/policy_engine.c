@@ -50,6 +50,16 @@ void policy_engine_spare_pods(struct policy_engine *engine, bool spare)
 	engine->spare_pods = spare;
 }
 
+void policy_engine_enforce(struct policy_engine *engine, enum policy_enforcement enforcement)
+{
+	if (engine->enforcement == enforcement)
+		return;
+	engine->enforcement = enforcement;
+	for (size_t i = 0; i < engine->peers.count; i++)
+		if (policy_peer_is_subject(engine->peers.sorted[i]->number))
+			engine->peers.sorted[i]->dirty = true;
+}
+
 /* First index whose policy is not below the key. */
 static size_t policy_position(const struct policy_engine *engine, enum object_kind kind,
 			      const char *namespace, const char *name)
@@ -215,6 +225,28 @@ int policy_engine_for_each_missing(const struct policy_engine *engine, enum obje
 		for (size_t i = 0; !r && i < policy->specs[s].rule_count; i++)
 			r = missing_in_rule(&policy->specs[s].rules[i], fn, data);
 	return r;
+}
+
+void policy_engine_audit(struct policy_engine *engine, enum object_kind kind, const char *namespace,
+			 const char *name, bool audited)
+{
+	size_t at = policy_position(engine, kind, namespace, name);
+	struct policy_prepared *policy = policy_at(engine, at, kind, namespace, name);
+
+	if (!policy || !policy->spec_count || policy->specs[0].audit == audited)
+		return;
+	for (size_t s = 0; s < policy->spec_count; s++)
+		policy->specs[s].audit = audited;
+	mark_selected(engine, policy);
+}
+
+bool policy_engine_is_audited(const struct policy_engine *engine, const struct object *policy)
+{
+	size_t at = policy_position(engine, policy->kind, policy->namespace, policy->name);
+	const struct policy_prepared *prepared =
+		policy_at(engine, at, policy->kind, policy->namespace, policy->name);
+
+	return prepared && prepared->spec_count && prepared->specs[0].audit;
 }
 
 int policy_engine_put_identity(struct policy_engine *engine, const struct identity *identity)

@@ -74,8 +74,12 @@ DEFINE_FREEP(policy_engine);
  * (the specification leaves it open; default: every address). Before the first policy. */
 void policy_engine_spare_pods(struct policy_engine *engine, bool spare);
 
+/* Whom policies are enforced on: whom they select, everybody, or nobody. DEFAULT until told. */
+void policy_engine_enforce(struct policy_engine *engine, enum policy_enforcement enforcement);
+
 /* Puts or replaces a policy (any of the three kinds). Takes a reference. One that is written the
- * same in the same place keeps its rules' numbers. -ENOMEM changes nothing. */
+ * same in the same place keeps its rules' numbers, and whether it is audited; any other is enforced.
+ * -ENOMEM changes nothing. */
 int policy_engine_put_policy(struct policy_engine *engine, struct object *policy);
 void policy_engine_delete_policy(struct policy_engine *engine, enum object_kind kind,
 				 const char *namespace, const char *name);
@@ -97,6 +101,11 @@ int policy_engine_for_each_missing(const struct policy_engine *engine, enum obje
 				   const char *namespace, const char *name, policy_reference_fn fn,
 				   void *data);
 
+/* Puts a policy into audit mode, or back: its rules that deny, and its isolation, are then told and
+ * not enforced; what it allows is allowed all the same. Nothing happens if there is none. */
+void policy_engine_audit(struct policy_engine *engine, enum object_kind kind, const char *namespace,
+			 const char *name, bool audited);
+bool policy_engine_is_audited(const struct policy_engine *engine, const struct object *policy);
 /* Adds an identity as peer, and as subject if it is a pod's. Copies. Reserved ones are known: for
  * them this does nothing. -ENOMEM changes nothing. */
 int policy_engine_put_identity(struct policy_engine *engine, const struct identity *identity);
@@ -131,10 +140,12 @@ struct policy_query {
 	bool outside;      /* the peer is no endpoint and no node */
 	uint8_t protocol;
 	uint16_t port; /* host order; ICMP: type */
+	bool audited;  /* the subject's endpoint is in audit mode */
 };
 
 struct policy_decision {
-	bool allowed;
+	bool allowed;  /* by policy */
+	bool audited;  /* not allowed, but forwarded and reported */
 	uint32_t rule; /* td_rule or a rule's number */
 	enum td_match match;
 };

@@ -503,6 +503,89 @@ static void init_is_isolated_both_ways_but_for_the_node(void **state)
 	assert_null(policy_engine_subject(f->engine, TD_ID_HOST));
 }
 
+static void audit(struct fixture *f, const char *name, bool audited)
+{
+	policy_engine_audit(f->engine, OBJECT_CILIUM_NETWORK_POLICY, "default", name, audited);
+	compile(f);
+}
+
+static void audit_of_a_policy_keeps_its_rules_and_touches_whom_it_selects(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a"), b = put_pod(f, "app=b"), rule;
+
+	put_text(f, CNP("p", "{endpointSelector: {matchLabels: {app: a}}, ingressDeny: "
+			     "[{fromEndpoints: [{matchLabels: {app: b}}]}]}"));
+	compile(f);
+	rule = ask(f, a, TD_INGRESS, b).rule;
+	assert_true(rule >= TD_RULE_MIN);
+	audit(f, "p", true);
+	assert_int_equal(f->changed_count, 1);
+	assert_int_equal(f->changed[0].identity, a);
+	assert_true(ask(f, a, TD_INGRESS, b).audited);
+	assert_int_equal(ask(f, a, TD_INGRESS, b).rule, rule);
+	assert_int_equal(ask(f, a, TD_INGRESS, b).match, TD_MATCH_L3_ONLY);
+	assert_true(ask(f, a, TD_INGRESS, TD_ID_WORLD).audited);
+	assert_int_equal(ask(f, a, TD_INGRESS, TD_ID_WORLD).rule, TD_RULE_DEFAULT_DENY);
+	assert_int_equal(table_of(f, a, TD_INGRESS)->flags,
+			 TD_SUBJECT_ENFORCED | TD_SUBJECT_AUDIT_DEFAULT);
+	audit(f, "p", true);
+	assert_int_equal(f->changed_count, 0);
+	audit(f, "p", false);
+	assert_int_equal(f->changed_count, 1);
+	assert_false(ask(f, a, TD_INGRESS, b).audited);
+	audit(f, "nobody", true);
+	assert_int_equal(f->changed_count, 0);
+}
+
+/* The endpoint's audit is no matter of tables: the same ones, asked for an audited endpoint. */
+static void audited_endpoint_is_told_the_rule_that_would_drop(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a"), b = put_pod(f, "app=b");
+	struct policy_query query = { .identity = b, .protocol = IPPROTO_TCP, .port = 80 };
+	struct policy_decision dropped, audited;
+
+	put_text(f, CNP("p", "{endpointSelector: {matchLabels: {app: a}}, ingressDeny: "
+			     "[{fromEndpoints: [{matchLabels: {app: b}}]}]}"));
+	audit(f, "p", false);
+	dropped = policy_verdict(table_of(f, a, TD_INGRESS), &query);
+	query.audited = true;
+	audited = policy_verdict(table_of(f, a, TD_INGRESS), &query);
+	assert_false(dropped.audited);
+	assert_true(audited.audited);
+	assert_false(audited.allowed);
+	assert_int_equal(audited.rule, dropped.rule);
+	assert_int_equal(audited.match, dropped.match);
+	assert_true(policy_verdict(table_of(f, b, TD_INGRESS), &query).allowed);
+	assert_false(policy_verdict(table_of(f, b, TD_INGRESS), &query).audited);
+}
+
+static void enforcement_modes_are_told_as_what_decided(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a"), b = put_pod(f, "app=b");
+
+	policy_engine_enforce(f->engine, POLICY_ENFORCE_ALWAYS);
+	compile(f);
+	assert_int_equal(f->changed_count, 3); /* init is new, too */
+	assert_int_equal(ask(f, a, TD_INGRESS, b).rule, TD_RULE_ALWAYS);
+	assert_false(ask(f, a, TD_EGRESS, b).allowed);
+	assert_int_equal(ask(f, a, TD_INGRESS, TD_ID_HOST).rule, TD_RULE_LOCAL_HOST);
+	policy_engine_enforce(f->engine, POLICY_ENFORCE_NEVER);
+	compile(f);
+	assert_int_equal(ask(f, a, TD_INGRESS, b).rule, TD_RULE_NEVER);
+	assert_true(ask(f, TD_ID_INIT, TD_EGRESS, b).allowed);
+	assert_ptr_equal(table_of(f, a, TD_INGRESS), table_of(f, TD_ID_INIT, TD_EGRESS));
+	policy_engine_enforce(f->engine, POLICY_ENFORCE_NEVER);
+	compile(f);
+	assert_int_equal(f->changed_count, 0);
+	policy_engine_enforce(f->engine, POLICY_ENFORCE_DEFAULT);
+	compile(f);
+	assert_int_equal(ask(f, a, TD_INGRESS, b).rule, TD_RULE_UNSELECTED);
+	assert_int_equal(ask(f, TD_ID_INIT, TD_EGRESS, b).rule, TD_RULE_INIT);
+}
+
 static void short_ipv6_prefix_brings_all_of_ipv4_along(void **state)
 {
 	struct fixture *f = *state;
@@ -569,8 +652,9 @@ static void ports_of_rules_part_into_disjoint_sorted_classes(void **state)
 	/* 443 and 80..84 are the same to every rule. */
 	assert_int_equal(table->classes[0].klass, table->classes[3].klass);
 	assert_int_not_equal(table->classes[0].klass, table->classes[1].klass);
-	assert_int_equal(policy_verdict(table, &(struct policy_query){ a, 0, false, 6, 101 }).rule,
-			 TD_RULE_DEFAULT_DENY);
+	assert_int_equal(
+		policy_verdict(table, &(struct policy_query){ a, 0, false, 6, 101, false }).rule,
+		TD_RULE_DEFAULT_DENY);
 }
 
 static double cpu_ms(void)
@@ -676,6 +760,9 @@ int main(void)
 		TEST(longest_cidr_names_the_rule),
 		TEST(node_is_allowed_by_a_rule_of_its_own_unless_one_is_written),
 		TEST(init_is_isolated_both_ways_but_for_the_node),
+		TEST(audit_of_a_policy_keeps_its_rules_and_touches_whom_it_selects),
+		TEST(audited_endpoint_is_told_the_rule_that_would_drop),
+		TEST(enforcement_modes_are_told_as_what_decided),
 		TEST(short_ipv6_prefix_brings_all_of_ipv4_along),
 		TEST(prefix_keeps_its_identity_while_in_use),
 		TEST(ports_of_rules_part_into_disjoint_sorted_classes),

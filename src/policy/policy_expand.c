@@ -351,6 +351,7 @@ static int add_resolved(const struct resolution *resolution, const struct policy
 
 		term = (struct policy_term){ .rule = like->rule,
 					     .deny = like->deny,
+					     .audit = like->audit,
 					     .peer_at = terms->peer_count,
 					     .range_at = terms->range_count,
 					     .range_count = 1 };
@@ -404,6 +405,7 @@ int policy_expand(const struct policy_view *view, const struct policy_prepared_r
 	const struct policy_rule *rule = prepared->rule;
 	struct policy_term term = { .rule = prepared->number,
 				    .deny = rule->deny,
+				    .audit = rule->deny && view->audit,
 				    .any_port = rule->any_port,
 				    .peer_at = terms->peer_count,
 				    .range_at = terms->range_count };

@@ -23,6 +23,7 @@ struct policy_port_range {
 struct policy_term {
 	uint32_t rule;
 	bool deny;
+	bool audit; /* with deny: its policy is in audit mode */
 	bool any_port;
 	size_t peer_at, peer_count;
 	size_t range_at, range_count; /* sorted, disjoint */
@@ -46,6 +47,7 @@ struct policy_view {
 	const struct policy_cidr_list *cidrs;
 	const struct policy_peer *subject; /* its ports resolve the names of ingress rules */
 	bool spare_pods; /* NetworkPolicy's blocks are held against outside addresses only */
+	bool audit;      /* the rules are of a policy in audit mode */
 };
 /* Appends what a rule says. -ENOMEM leaves the terms usable for freeing only. */
 int policy_expand(const struct policy_view *view, const struct policy_prepared_rule *rule,

@@ -32,6 +32,7 @@ struct policy_prepared_spec {
 	bool relevant[2];  /* isolates, or has rules of the direction */
 	bool own_names;    /* an ingress rule has a named port */
 	bool any_identity; /* what its rules say changes with every pod that comes or goes */
+	bool audit;        /* of a policy in audit mode: what it denies is told, not enforced */
 	struct policy_prepared_rule *rules;
 	size_t rule_count;
 };

@@ -21,7 +21,9 @@ struct policy_scene {
 	struct store *store;
 	struct identities *identities;
 	struct policy_engine *engine;
-	struct scene_pod **pods; /* by namespace, name */
+	struct policy_modes_node node;
+	struct policy_modes *modes; /* as of the last settling */
+	struct scene_pod **pods;    /* by namespace, name */
 	size_t pod_count, pod_room;
 	struct scene_pod **imagined; /* pods that might be, of parties given by labels */
 	size_t imagined_count, imagined_room;
@@ -439,6 +441,44 @@ void policy_scene_listen(struct policy_scene *scene, policy_scene_compiled_fn fn
 	scene->dirty = true;
 }
 
+static int audit_policy(const struct object *policy, void *data)
+{
+	struct policy_scene *scene = data;
+
+	policy_engine_audit(scene->engine, policy->kind, policy->namespace, policy->name,
+			    policy_modes_policy_audited(scene->modes, policy));
+	return 0;
+}
+
+static int take_modes(struct policy_scene *scene)
+{
+	struct policy_modes *modes;
+	int r = policy_modes_new(scene->store, &scene->node, &modes);
+
+	if (r < 0)
+		return r;
+	policy_modes_free(scene->modes);
+	scene->modes = modes;
+	policy_engine_enforce(scene->engine, policy_modes_enforcement(modes));
+	for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++)
+		if (object_kind_is_policy((enum object_kind)kind))
+			store_for_each(scene->store, (enum object_kind)kind, audit_policy, scene);
+	return 0;
+}
+
+int policy_scene_set_node(struct policy_scene *scene, const struct policy_modes_node *node)
+{
+	char *name = node->name ? strdup(node->name) : NULL;
+
+	if (node->name && !name)
+		return -ENOMEM;
+	free((char *)scene->node.name);
+	scene->node = *node;
+	scene->node.name = name;
+	scene->dirty = true;
+	return 0;
+}
+
 /* Brings identities and tables up to date. */
 static int settle(struct policy_scene *scene)
 {
@@ -448,7 +488,9 @@ static int settle(struct policy_scene *scene)
 
 	if (r || !scene->dirty)
 		return r;
-	r = enter_dirty(scene, scene->pods, scene->pod_count);
+	r = take_modes(scene);
+	if (!r)
+		r = enter_dirty(scene, scene->pods, scene->pod_count);
 	if (!r)
 		r = enter_dirty(scene, scene->imagined, scene->imagined_count);
 	if (!r)
@@ -464,15 +506,21 @@ static int settle(struct policy_scene *scene)
 
 /* ---- parties */
 
-static void party_of_pod(const struct scene_pod *pod, struct policy_party *ret)
+static void party_of_pod(const struct policy_scene *scene, const struct scene_pod *pod,
+			 struct policy_party *ret)
 {
+	const struct object *object = pod->object;
+
 	*ret = (struct policy_party){ .identity = pod->identity,
 				      .is_pod = pod->identity >= TD_ID_POD_MIN };
+	ret->audited = ret->is_pod && policy_modes_workload_audited(scene->modes, object->namespace,
+								    object->name, &ret->audited_by);
 	memcpy(ret->ip, pod->ip, sizeof(ret->ip));
 	snprintf(ret->text, sizeof(ret->text), "%s/%s", pod->object->namespace, pod->object->name);
 }
 
-static bool party_of_word(const char *text, struct policy_party *ret)
+static bool party_of_word(const struct policy_scene *scene, const char *text,
+			  struct policy_party *ret)
 {
 	static const struct {
 		const char *word;
@@ -493,7 +541,9 @@ static bool party_of_word(const char *text, struct policy_party *ret)
 			continue;
 		*ret = (struct policy_party){ .identity = words[i].identity,
 					      .is_pod = words[i].identity == TD_ID_INIT,
-					      .outside = words[i].identity == TD_ID_WORLD };
+					      .outside = words[i].identity == TD_ID_WORLD,
+					      .audited_by = OBJECT_NODE };
+		ret->audited = ret->is_pod && policy_modes_node_audited(scene->modes);
 		snprintf(ret->text, sizeof(ret->text), "%s", text);
 		return true;
 	}
@@ -511,7 +561,7 @@ static bool party_of_address(const struct policy_scene *scene, const char *text,
 	ipv6 = !address_is_ipv4(&addr);
 	for (size_t i = 0; i < scene->pod_count; i++)
 		if (address_compare(&scene->pods[i]->ip[ipv6], &addr) == 0) {
-			party_of_pod(scene->pods[i], ret);
+			party_of_pod(scene, scene->pods[i], ret);
 			return true;
 		}
 	*ret = (struct policy_party){ .identity = TD_ID_WORLD, .outside = true };
@@ -585,7 +635,7 @@ static int party_of_labels(struct policy_scene *scene, const char *text, struct 
 		r = settle(scene);
 	if (r < 0)
 		return r;
-	party_of_pod(pod, ret);
+	party_of_pod(scene, pod, ret);
 	snprintf(ret->text, sizeof(ret->text), "%s", text);
 	return 0;
 }
@@ -601,7 +651,7 @@ static bool party_of_name(const struct policy_scene *scene, const char *text,
 		snprintf(namespace, sizeof(namespace), "%.*s", (int)(slash - text), text);
 	pod = find_pod(scene, namespace, slash ? slash + 1 : text);
 	if (pod)
-		party_of_pod(pod, ret);
+		party_of_pod(scene, pod, ret);
 	return pod;
 }
 
@@ -613,7 +663,7 @@ int policy_scene_party(struct policy_scene *scene, const char *text, struct poli
 	if (r < 0)
 		return r;
 	if (party_of_address(scene, text, ret) || party_of_name(scene, text, ret) ||
-	    party_of_word(text, ret))
+	    party_of_word(scene, text, ret))
 		return 0;
 	r = strchr(text, '=') ? party_of_labels(scene, text, ret) : -EINVAL;
 	if (r != -EINVAL)
@@ -632,7 +682,7 @@ int policy_scene_for_each_pod(struct policy_scene *scene,
 	for (size_t i = 0; !r && i < scene->pod_count; i++) {
 		struct policy_party party;
 
-		party_of_pod(scene->pods[i], &party);
+		party_of_pod(scene, scene->pods[i], &party);
 		r = fn(&party, data);
 	}
 	return r;
@@ -667,6 +717,7 @@ int policy_scene_judge(struct policy_scene *scene, enum td_direction direction,
 
 	if (r < 0)
 		return r;
+	query.audited = subject->audited;
 	tables = subject->is_pod ? policy_engine_subject(scene->engine, subject->identity) : NULL;
 	if (tables)
 		*ret = policy_verdict(tables->table[direction], &query);
@@ -718,6 +769,8 @@ void policy_scene_free(struct policy_scene *scene)
 	free(scene->pods);
 	free(scene->imagined);
 	free(scene->node_ips);
+	policy_modes_free(scene->modes);
+	free((char *)scene->node.name);
 	policy_engine_free(scene->engine);
 	identities_free(scene->identities);
 	store_free(scene->store);

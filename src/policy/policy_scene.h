@@ -16,6 +16,7 @@
 #include "model/inventory.h"
 #include "model/object.h"
 #include "policy/policy_explain.h"
+#include "policy/policy_modes.h"
 
 struct policy_scene;
 
@@ -61,15 +62,21 @@ int policy_scene_set_address(struct policy_scene *scene, const char *namespace, 
 /* An address of the node itself: it means host. -ENOMEM. */
 int policy_scene_add_node_address(struct policy_scene *scene, const struct td_addr *addr);
 
+/* The node that policies are enforced on, its mode as configured. Without it the configuration is the
+ * default one, and PolicyModes of every Node count. -ENOMEM. */
+int policy_scene_set_node(struct policy_scene *scene, const struct policy_modes_node *node);
+
 #define POLICY_PARTY_TEXT_MAX 256
 
 /* One end of a conversation. */
 struct policy_party {
 	char text[POLICY_PARTY_TEXT_MAX]; /* "default/web", "203.0.113.9", "host", "app=web" */
 	uint32_t identity;
-	bool is_pod;          /* policies may select it */
-	bool outside;         /* no endpoint and no node */
-	struct td_addr ip[2]; /* IPv4, IPv6; zero: none known */
+	bool is_pod;                 /* policies may select it */
+	bool audited;                /* it is in audit mode */
+	enum object_kind audited_by; /* OBJECT_POD, OBJECT_NAMESPACE or OBJECT_NODE says so */
+	bool outside;                /* no endpoint and no node */
+	struct td_addr ip[2];        /* IPv4, IPv6; zero: none known */
 };
 
 /* "NS/POD", a bare POD of namespace default, an address (a pod's own means the pod), an entity's

@@ -18,6 +18,7 @@ struct policy_engine {
 	size_t numbered_room;
 	uint32_t next_rule;
 	bool spare_pods;
+	enum policy_enforcement enforcement;
 	struct policy_cidr_list list; /* in force */
 	struct policy_subject *changed;
 };

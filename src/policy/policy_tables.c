@@ -78,6 +78,19 @@ static int sayings_make(const struct policy_terms *terms, const struct policy_cl
 	return r;
 }
 
+/* A denial that is enforced stands before one that is audited. */
+static void row_note(struct policy_row *row, const struct policy_term *term)
+{
+	uint32_t *deny = &row->val.deny_rule;
+
+	if (!term->deny)
+		row->val.allow_rule = row->val.allow_rule ? row->val.allow_rule : term->rule;
+	else if (term->audit)
+		*deny = *deny ? *deny : term->rule | TD_RULE_AUDIT;
+	else if (!*deny || *deny & TD_RULE_AUDIT)
+		*deny = term->rule;
+}
+
 /* Rows of sorted sayings; the first that allows and the first that denies give their rules. */
 static int rows_make(const struct policy_terms *terms, const struct sayings *sayings,
 		     struct policy_table *table)
@@ -93,17 +106,13 @@ static int rows_make(const struct policy_terms *terms, const struct sayings *say
 		return -ENOMEM;
 	for (size_t i = 0; i < sayings->count; i++) {
 		const struct saying *saying = &sayings->items[i];
-		const struct policy_term *term = &terms->items[saying->term];
-		uint32_t *rule;
 
 		if (!row || row->klass != saying->klass || row->peer != saying->peer) {
 			row = &table->rows[table->row_count++];
 			row->klass = saying->klass;
 			row->peer = saying->peer;
 		}
-		rule = term->deny ? &row->val.deny_rule : &row->val.allow_rule;
-		if (!*rule)
-			*rule = term->rule;
+		row_note(row, &terms->items[saying->term]);
 	}
 	return 0;
 }

@@ -68,11 +68,59 @@ static enum td_match match_of(const struct policy_row *row)
 	return row->peer ? TD_MATCH_L3_ONLY : TD_MATCH_ALL;
 }
 
+/* The most specific rows of each kind. */
+struct rows {
+	const struct policy_row *allow, *deny, *audit; /* audit: of policies in audit mode */
+};
+
+static void note_row(struct rows *rows, const struct policy_row *row)
+{
+	uint32_t deny = row->val.deny_rule;
+
+	if (deny & TD_RULE_AUDIT)
+		rows->audit = rows->audit ? rows->audit : row;
+	else if (deny)
+		rows->deny = rows->deny ? rows->deny : row;
+	if (row->val.allow_rule)
+		rows->allow = rows->allow ? rows->allow : row;
+}
+
+static uint32_t default_rule(uint32_t flags)
+{
+	if (flags & TD_SUBJECT_INIT)
+		return TD_RULE_INIT;
+	return flags & TD_SUBJECT_ALWAYS ? TD_RULE_ALWAYS : TD_RULE_DEFAULT_DENY;
+}
+
+static struct policy_decision denied(const struct policy_row *row, bool audited)
+{
+	return (struct policy_decision){ .audited = audited,
+					 .rule = row->val.deny_rule & ~TD_RULE_AUDIT,
+					 .match = match_of(row) };
+}
+
+static struct policy_decision decide(const struct policy_table *table, const struct rows *rows,
+				     bool audited)
+{
+	bool by_default = table->flags & TD_SUBJECT_AUDIT_DEFAULT;
+
+	if (rows->deny)
+		return denied(rows->deny, audited);
+	if (rows->audit && (rows->allow || by_default))
+		return denied(rows->audit, true);
+	if (rows->allow)
+		return (struct policy_decision){ .allowed = true,
+						 .rule = rows->allow->val.allow_rule,
+						 .match = match_of(rows->allow) };
+	return (struct policy_decision){ .audited = audited || by_default,
+					 .rule = default_rule(table->flags) };
+}
+
 struct policy_decision policy_verdict(const struct policy_table *table,
 				      const struct policy_query *query)
 {
 	uint32_t classes[2] = { find_class(table, query->protocol, query->port), 0 };
-	const struct policy_row *allows = NULL;
+	struct rows rows = { NULL };
 	uint32_t peers[PEERS_MAX];
 	size_t count = list_peers(table, query, peers);
 
@@ -80,16 +128,9 @@ struct policy_decision policy_verdict(const struct policy_table *table,
 		for (size_t k = classes[0] ? 0 : 1; k < 2; k++) {
 			const struct policy_row *row = find_row(table, classes[k], peers[p]);
 
-			if (row && row->val.deny_rule)
-				return (struct policy_decision){ false, row->val.deny_rule,
-								 match_of(row) };
-			if (row && row->val.allow_rule && !allows)
-				allows = row;
+			if (row)
+				note_row(&rows, row);
 		}
 	}
-	if (allows)
-		return (struct policy_decision){ true, allows->val.allow_rule, match_of(allows) };
-	return (struct policy_decision){
-		.rule = table->flags & TD_SUBJECT_INIT ? TD_RULE_INIT : TD_RULE_DEFAULT_DENY,
-	};
+	return decide(table, &rows, query->audited);
 }

@@ -175,6 +175,13 @@ static void dump_ports(FILE *out, const struct policy_rule *rule)
 	}
 }
 
+static void dump_audit(FILE *out, enum policy_audit audit)
+{
+	if (audit != POLICY_AUDIT_UNSET)
+		fprintf(out, "  audit %s\n",
+			audit == POLICY_AUDIT_ENABLED ? "enabled" : "disabled");
+}
+
 static void dump_policy(FILE *out, const struct policy *policy)
 {
 	for (size_t i = 0; i < policy->spec_count; i++) {
@@ -198,6 +205,15 @@ static void dump_policy(FILE *out, const struct policy *policy)
 	}
 }
 
+static void dump_policy_mode(FILE *out, const struct policy_mode *mode)
+{
+	fprintf(out, "  target %s %s%s%s\n", object_kind_name(mode->kind), mode->namespace,
+		*mode->namespace ? "/" : "", mode->name);
+	dump_audit(out, mode->audit);
+	if (mode->has_enforcement)
+		fprintf(out, "  enforcement %s\n", policy_enforcement_names[mode->enforcement]);
+}
+
 void object_dump(FILE *out, const struct object *object)
 {
 	char *labels = labels_format(object->labels), prefix[PREFIX_TEXT_MAX];
@@ -207,6 +223,7 @@ void object_dump(FILE *out, const struct object *object)
 	if (object->labels->count)
 		fprintf(out, "  labels %s\n", labels ? labels : "(no memory)");
 	free(labels);
+	dump_audit(out, object->audit);
 	switch (object->kind) {
 	case OBJECT_NODE:
 		dump_node(out, &object->node);
@@ -229,6 +246,9 @@ void object_dump(FILE *out, const struct object *object)
 		for (size_t i = 0; i < object->cidr_group.prefix_count; i++)
 			fprintf(out, "  cidr %s\n",
 				prefix_format(&object->cidr_group.prefixes[i], prefix));
+		break;
+	case OBJECT_POLICY_MODE:
+		dump_policy_mode(out, &object->policy_mode);
 		break;
 	default:
 		break;

@@ -15,7 +15,7 @@
  *	refuse YAML                                 an object that must be refused
  *	inventory YAML                              the inventory, instead of the one before
  *	delete KIND NAMESPACE NAME                  namespace - for none
- *	expect ingress|egress PROBE,... POD,... ROW           . allowed, X denied */
+ *	expect ingress|egress PROBE,... POD,... ROW           . allowed, X denied, A audited */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

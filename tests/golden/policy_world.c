@@ -182,5 +182,7 @@ char policy_world_verdict(struct policy_world *world, enum td_direction directio
 	asked.ipv6 = asked.ipv6 || address_is_zero(&other.ip[0]);
 	assert_int_equal(
 		policy_scene_judge(world->scene, direction, &whose, &other, &asked, &decision), 0);
+	if (decision.audited)
+		return 'A';
 	return decision.allowed ? '.' : 'X';
 }

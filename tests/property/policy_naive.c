@@ -229,23 +229,27 @@ static bool rule_matches(const struct naive_world *world, const struct policy_ru
 	return false;
 }
 
-bool naive_allows(const struct naive_world *world, const struct naive_question *q)
+/* What all policies say; or, without_audited, what they say if those in audit mode neither deny nor
+ * isolate. */
+static bool allows(const struct naive_world *world, const struct naive_question *q,
+		   bool without_audited)
 {
-	bool isolated = false, allowed = false;
+	bool isolated = world->enforcement == POLICY_ENFORCE_ALWAYS, allowed = false;
 
 	for (size_t p = 0; p < world->policy_count; p++) {
 		const struct policy *policy = &world->policies[p]->policy;
+		bool mute = without_audited && world->policies[p]->audit == POLICY_AUDIT_ENABLED;
 
 		for (size_t s = 0; s < policy->spec_count; s++) {
 			const struct policy_spec *spec = &policy->specs[s];
 
 			if (!selector_matches(spec->subject, q->subject->labels))
 				continue;
-			isolated = isolated || spec->isolates[q->direction];
+			isolated = isolated || (spec->isolates[q->direction] && !mute);
 			for (size_t i = 0; i < spec->rule_count; i++) {
 				const struct policy_rule *rule = &spec->rules[i];
 
-				if (rule->direction != q->direction ||
+				if (rule->direction != q->direction || (rule->deny && mute) ||
 				    !rule_matches(world, rule, q))
 					continue;
 				if (rule->deny)
@@ -257,4 +261,11 @@ bool naive_allows(const struct naive_world *world, const struct naive_question *
 	if (q->direction == TD_INGRESS && q->peer->number == TD_ID_HOST)
 		return true;
 	return allowed || !isolated;
+}
+
+enum naive_answer naive_judge(const struct naive_world *world, const struct naive_question *q)
+{
+	if (world->enforcement == POLICY_ENFORCE_NEVER || allows(world, q, false))
+		return NAIVE_ALLOWED;
+	return allows(world, q, true) ? NAIVE_AUDITED : NAIVE_DENIED;
 }

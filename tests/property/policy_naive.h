@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* policy_naive: the verdict of policies as docs/policy.md tells it, without tables.
  *
- * In: policies, identities, one question    Out: allowed or not
+ * In: policies, identities, one question    Out: allowed, audited or denied
  * Owns: nothing    Thread: any
  *
  * Deliberately slow and plain: it walks every rule for every question and shares no code with the
@@ -16,8 +16,9 @@
 #include "model/object.h"
 
 struct naive_world {
-	struct object *const *policies;
+	struct object *const *policies; /* in audit mode: those whose annotation says so */
 	size_t policy_count;
+	enum policy_enforcement enforcement;
 	const struct identity *const *pods; /* every known pod's identity */
 	size_t pod_count;
 	struct object *const *groups; /* CIDR groups, Services, slices, groups of an inventory */
@@ -34,4 +35,10 @@ struct naive_question {
 	uint16_t port;
 };
 
-bool naive_allows(const struct naive_world *world, const struct naive_question *question);
+enum naive_answer {
+	NAIVE_DENIED,
+	NAIVE_AUDITED, /* denied, but by policies in audit mode alone */
+	NAIVE_ALLOWED,
+};
+enum naive_answer naive_judge(const struct naive_world *world,
+			      const struct naive_question *question);

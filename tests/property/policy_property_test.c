@@ -65,6 +65,7 @@ struct world {
 	struct object *groups[GROUP_MAX];
 	size_t group_count;
 	struct policy_engine *engine;
+	enum policy_enforcement enforcement;
 };
 
 static struct selector *random_selector(void)
@@ -361,6 +362,21 @@ static void world_put_group(struct world *world)
 	world->groups[world->group_count++] = object;
 }
 
+static void world_audit(struct world *world, struct object *object)
+{
+	object->audit = rnd(2) ? POLICY_AUDIT_ENABLED : POLICY_AUDIT_DISABLED;
+	policy_engine_audit(world->engine, object->kind, object->namespace, object->name,
+			    object->audit == POLICY_AUDIT_ENABLED);
+	assert_int_equal(policy_engine_is_audited(world->engine, object),
+			 object->audit == POLICY_AUDIT_ENABLED);
+}
+
+static void world_enforce(struct world *world)
+{
+	world->enforcement = rnd(3) ? POLICY_ENFORCE_DEFAULT : (enum policy_enforcement)rnd(3);
+	policy_engine_enforce(world->engine, world->enforcement);
+}
+
 static void world_put_policy(struct world *world)
 {
 	struct object *object = random_policy(rnd(POLICY_MAX));
@@ -374,6 +390,8 @@ static void world_put_policy(struct world *world)
 	}
 	assert_int_equal(policy_engine_put_policy(world->engine, object), 0);
 	world->policies[world->policy_count++] = object;
+	if (rnd(3) == 0)
+		world_audit(world, object);
 }
 
 static void world_put_pod(struct world *world)
@@ -402,7 +420,7 @@ static void world_drop_pod(struct world *world)
 
 static void world_change(struct world *world)
 {
-	unsigned int what = rnd(14);
+	unsigned int what = rnd(17);
 
 	if (what < 5)
 		world_put_policy(world);
@@ -414,8 +432,12 @@ static void world_change(struct world *world)
 		world_drop_pod(world);
 	else if (what < 13)
 		world_put_group(world);
-	else if (world->group_count)
+	else if (what < 14 && world->group_count)
 		world_drop_group(world, rnd(world->group_count));
+	else if (what < 16 && world->policy_count)
+		world_audit(world, world->policies[rnd(world->policy_count)]);
+	else
+		world_enforce(world);
 }
 
 struct numbers {
@@ -483,11 +505,16 @@ static void check_cell(struct world *world, const struct naive_world *naive,
 		policy_verdict(subject->table[question->direction], &query);
 	const struct policy_rule_name *rule = policy_engine_rule(world->engine, decision.rule);
 
-	if (decision.allowed != naive_allows(naive, question))
-		fail_msg("%s of %u, peer %u, protocol %u port %u: compiled %s by rule %u",
+	enum naive_answer answer = decision.allowed   ? NAIVE_ALLOWED
+				   : decision.audited ? NAIVE_AUDITED
+						      : NAIVE_DENIED;
+
+	if (answer != naive_judge(naive, question) || (decision.allowed && decision.audited))
+		fail_msg("%s of %u, peer %u, protocol %u port %u: compiled %s%s by rule %u",
 			 question->direction == TD_INGRESS ? "ingress" : "egress",
 			 subject->identity, peer->identity.number, question->protocol,
-			 question->port, decision.allowed ? "allows" : "denies", decision.rule);
+			 question->port, decision.allowed ? "allows" : "denies",
+			 decision.audited ? ", audited," : "", decision.rule);
 	if (decision.rule < TD_RULE_MIN)
 		return;
 	assert_non_null(rule);
@@ -519,8 +546,13 @@ static void check_world(struct world *world)
 {
 	const struct identity *pods[POD_MAX];
 	const struct naive_world naive = {
-		world->policies,  world->policy_count, pods,
-		world->pod_count, world->groups,       world->group_count
+		.policies = world->policies,
+		.policy_count = world->policy_count,
+		.enforcement = world->enforcement,
+		.pods = pods,
+		.pod_count = world->pod_count,
+		.groups = world->groups,
+		.group_count = world->group_count,
 	};
 	struct peer peer;
 
