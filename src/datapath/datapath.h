@@ -90,6 +90,7 @@ int datapath_device_list(struct datapath *datapath, char ***ret, size_t *ret_cou
 struct datapath_endpoint {
 	uint32_t ifindex;
 	struct td_endpoint value;
+	bool audit; /* what its policies deny is forwarded and reported */
 };
 
 int datapath_sync_endpoints(struct datapath *datapath, const struct datapath_endpoint *endpoints,

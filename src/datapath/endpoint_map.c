@@ -36,7 +36,8 @@ static int build_places(const struct datapath *datapath, struct image *places)
 		const struct datapath_endpoint *endpoint = &datapath->endpoints[i];
 		struct td_place place = { .identity = endpoint->value.identity,
 					  .ifindex = endpoint->ifindex,
-					  .endpoint_id = endpoint->value.id };
+					  .endpoint_id = endpoint->value.id,
+					  .flags = endpoint->audit ? TD_PLACE_AUDIT : 0 };
 
 		r = add_place(places, &endpoint->value.ipv4, place);
 		if (r == 0)

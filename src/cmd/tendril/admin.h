@@ -45,4 +45,6 @@ void listing_print(const struct listing *listing, const json_t *rows);
 
 /* Cell printers. */
 const char *cell_labels(const json_t *value, char *buf, size_t size);
+/* "yes", or nothing. */
+const char *cell_flag(const json_t *value, char *buf, size_t size);
 const char *cell_bytes(const json_t *value, char *buf, size_t size);

@@ -12,6 +12,7 @@ static const struct listing listing = {
 			{"POD", "name", NULL},
 			{"IDENTITY", "identity", NULL},
 			{"STATE", "state", NULL},
+			{"AUDIT", "audit", NULL},
 			{"IPV4", "ipv4", NULL},
 			{"IPV6", "ipv6", NULL},
 			{"DEVICE", "host_ifname", NULL},

@@ -97,7 +97,7 @@ const struct verb verb_get = {
 	.help = "Example: tendril get cnp rule1 -o yaml\n\n"
 		"Shows the objects the agent works from, with the file and line each came from.",
 	.arguments = "namespace node pod service endpointslice networkpolicy ciliumnetworkpolicy "
-		     "ciliumclusterwidenetworkpolicy ciliumcidrgroup inventorygroup",
+		     "ciliumclusterwidenetworkpolicy ciliumcidrgroup inventorygroup policymode",
 	.options = options,
 	.run = run,
 };

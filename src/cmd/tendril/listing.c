@@ -27,6 +27,11 @@ const char *cell_labels(const json_t *value, char *buf, size_t size)
 	return buf;
 }
 
+const char *cell_flag(const json_t *value, char *buf, size_t size)
+{
+	return json_is_true(value) ? "yes" : "";
+}
+
 const char *cell_bytes(const json_t *value, char *buf, size_t size)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };

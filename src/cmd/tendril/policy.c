@@ -13,6 +13,7 @@ static const struct listing listing = {
 			{"NAME", "name", NULL},
 			{"RULES", "rules", NULL},
 			{"SELECTS", "selects", NULL},
+			{"AUDIT", "audit", cell_flag},
 			{"REFERS TO NOTHING", "missing", NULL},
 			{"FROM", "file", NULL},
 			{"LINE", "line", NULL},

@@ -14,6 +14,7 @@
 #define FILES_MAX 64
 #define RED       "\033[31m"
 #define GREEN     "\033[32m"
+#define YELLOW    "\033[33m"
 #define PLAIN     "\033[0m"
 
 struct options {
@@ -92,6 +93,11 @@ static int note_nearest(const struct policy_rule_name *rule, enum policy_fit fit
 	return 0;
 }
 
+static bool is_default_denial(const struct side *side)
+{
+	return side->decision.rule == TD_RULE_DEFAULT_DENY || side->decision.rule == TD_RULE_ALWAYS;
+}
+
 static int answer_side(struct policy_scene *scene, const struct policy_probe *probe,
 		       struct side *side)
 {
@@ -108,7 +114,7 @@ static int answer_side(struct policy_scene *scene, const struct policy_probe *pr
 		return r;
 	r = policy_isolating(engine, side->subject->identity, side->direction, note_isolating,
 			     side);
-	if (!r && side->decision.rule == TD_RULE_DEFAULT_DENY)
+	if (!r && is_default_denial(side))
 		r = policy_explain(engine, side->subject->identity, side->direction, &query,
 				   note_nearest, side);
 	return r;
@@ -155,6 +161,10 @@ static const char *built_in_reason(const struct side *side)
 		return "it has no Pod object yet (identity init)";
 	case TD_RULE_NO_SUBJECT:
 		return "it has no policy tables";
+	case TD_RULE_NEVER:
+		return "policies are not enforced (mode never)";
+	case TD_RULE_ALWAYS:
+		return "no rule allows this, and the node denies what no rule allows (mode always)";
 	default:
 		return "it is isolated, and no rule allows this (default deny)";
 	}
@@ -177,10 +187,30 @@ static void print_isolating(const struct side *side)
 	}
 }
 
+/* Who has it forwarded all the same. */
+static const char *audit_reason(const struct side *side)
+{
+	if (side->subject->audited && side->subject->audited_by == OBJECT_POD)
+		return "the pod is in audit mode";
+	if (side->subject->audited)
+		return side->subject->audited_by == OBJECT_NAMESPACE
+			       ? "its namespace is in audit mode"
+			       : "the node is in audit mode";
+	return side->rule ? "that policy is in audit mode"
+			  : "every policy that isolates it is in audit mode";
+}
+
+static const char *side_outcome(const struct side *side)
+{
+	if (side->decision.allowed)
+		return "allowed";
+	return side->decision.audited ? "would be denied" : "denied";
+}
+
 static void print_side(const struct side *side)
 {
 	printf("%s of %s: %s", side->direction == TD_EGRESS ? "egress" : "ingress",
-	       side->subject->text, side->decision.allowed ? "allowed" : "denied");
+	       side->subject->text, side_outcome(side));
 	if (side->rule) {
 		printf(" by ");
 		print_rule(side->rule);
@@ -188,7 +218,9 @@ static void print_side(const struct side *side)
 	} else {
 		printf(": %s\n", built_in_reason(side));
 	}
-	if (side->decision.rule != TD_RULE_DEFAULT_DENY)
+	if (side->decision.audited)
+		printf("  audited      %s: it is forwarded and reported\n", audit_reason(side));
+	if (!is_default_denial(side))
 		return;
 	print_isolating(side);
 	if (!side->nearest || side->fit == POLICY_FIT_NONE)
@@ -218,9 +250,10 @@ static json_t *side_json(const struct side *side)
 
 	if (side->nearest)
 		json_object_set_new(nearest, "fits", json_string(fits[side->fit]));
-	return json_pack("{s:s, s:s, s:b, s:s?, s:o, s:O, s:o}", "direction",
+	return json_pack("{s:s, s:s, s:b, s:b, s:s?, s:o, s:O, s:o}", "direction",
 			 side->direction == TD_EGRESS ? "egress" : "ingress", "subject",
-			 side->subject->text, "allowed", side->decision.allowed, "reason",
+			 side->subject->text, "allowed", side->decision.allowed, "audited",
+			 side->decision.audited, "reason",
 			 side->rule ? NULL : built_in_reason(side), "rule", rule_json(side->rule),
 			 "isolated_by", side->isolated_by, "nearest", nearest);
 }
@@ -237,13 +270,50 @@ struct question {
 	json_t *answers;
 };
 
-static int ask_family(struct question *question, bool ipv6, bool *ret_allowed)
+enum outcome { OUTCOME_DENIED, OUTCOME_AUDITED, OUTCOME_ALLOWED };
+
+static enum outcome outcome_of(const struct side sides[static 2])
+{
+	enum outcome worst = OUTCOME_ALLOWED;
+
+	for (size_t i = 0; i < 2; i++) {
+		enum outcome outcome = sides[i].decision.allowed   ? OUTCOME_ALLOWED
+				       : sides[i].decision.audited ? OUTCOME_AUDITED
+								   : OUTCOME_DENIED;
+
+		worst = MIN(worst, outcome);
+	}
+	return worst;
+}
+
+static void print_outcome(const struct question *question, enum outcome outcome)
+{
+	static const struct {
+		const char *text, *colour;
+	} texts[] = {
+		[OUTCOME_DENIED] = { "denied", RED },
+		[OUTCOME_AUDITED] = { "would be denied, audited", YELLOW },
+		[OUTCOME_ALLOWED] = { "allowed", GREEN },
+	};
+	bool color = question->cli->color;
+	char probe[POLICY_PROBE_TEXT_MAX];
+
+	printf("%s -> %s, %s%s: %s%s%s\n", question->from.text, question->to.text,
+	       policy_probe_format(&question->probe, probe),
+	       question->family_told  ? ""
+	       : question->probe.ipv6 ? ", IPv6"
+				      : ", IPv4",
+	       color ? texts[outcome].colour : "", texts[outcome].text, color ? PLAIN : "");
+}
+
+static int ask_family(struct question *question, bool ipv6, bool *ret_passes)
 {
 	struct side sides[2] = {
 		{ .direction = TD_EGRESS, .subject = &question->from, .peer = &question->to },
 		{ .direction = TD_INGRESS, .subject = &question->to, .peer = &question->from },
 	};
 	json_t *directions = json_array();
+	enum outcome outcome;
 	int r = 0;
 
 	question->probe.ipv6 = ipv6;
@@ -251,22 +321,17 @@ static int ask_family(struct question *question, bool ipv6, bool *ret_allowed)
 		r = answer_side(question->scene, &question->probe, &sides[i]);
 		json_array_append_new(directions, side_json(&sides[i]));
 	}
-	*ret_allowed = sides[0].decision.allowed && sides[1].decision.allowed;
+	outcome = outcome_of(sides);
+	*ret_passes = outcome != OUTCOME_DENIED;
 	if (!r && !question->options->json) {
-		const char *colour = *ret_allowed ? GREEN : RED;
-		char probe[POLICY_PROBE_TEXT_MAX];
-
-		printf("%s -> %s, %s%s: %s%s%s\n", question->from.text, question->to.text,
-		       policy_probe_format(&question->probe, probe),
-		       question->family_told ? "" : (ipv6 ? ", IPv6" : ", IPv4"),
-		       question->cli->color ? colour : "", *ret_allowed ? "allowed" : "denied",
-		       question->cli->color ? PLAIN : "");
+		print_outcome(question, outcome);
 		for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
 			print_side(&sides[i]);
 	}
 	json_array_append_new(question->answers,
-			      json_pack("{s:s, s:b, s:o}", "family", ipv6 ? "IPv6" : "IPv4",
-					"allowed", *ret_allowed, "directions", directions));
+			      json_pack("{s:s, s:b, s:b, s:o}", "family", ipv6 ? "IPv6" : "IPv4",
+					"allowed", outcome == OUTCOME_ALLOWED, "audited",
+					outcome == OUTCOME_AUDITED, "directions", directions));
 	for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
 		json_decref(sides[i].isolated_by);
 	return r;
@@ -284,7 +349,7 @@ static bool decisions_equal(struct policy_scene *scene, const struct question *q
 		v6.ipv6 = true;
 		if (policy_scene_judge(scene, direction, ends[i], ends[!i], &v4, &a) < 0 ||
 		    policy_scene_judge(scene, direction, ends[i], ends[!i], &v6, &b) < 0 ||
-		    a.rule != b.rule)
+		    a.rule != b.rule || a.audited != b.audited)
 			return false;
 	}
 	return true;
@@ -302,7 +367,7 @@ static int ask(struct question *question)
 {
 	bool v4 = has_family(&question->from, false) && has_family(&question->to, false);
 	bool v6 = has_family(&question->from, true) && has_family(&question->to, true);
-	bool allowed = true, each;
+	bool passes = true, each;
 	int r = 0;
 
 	if (question->probe.protocol == IPPROTO_ICMP ||
@@ -324,13 +389,13 @@ static int ask(struct question *question)
 		if (ipv6 ? !v6 : !v4)
 			continue;
 		r = ask_family(question, ipv6, &each);
-		allowed = allowed && each;
+		passes = passes && each;
 	}
 	if (r < 0) {
 		fprintf(stderr, "tendril policy explain: %s\n", strerror(-r));
 		return EXIT_NO;
 	}
-	return allowed ? 0 : EXIT_NO;
+	return passes ? 0 : EXIT_NO;
 }
 
 static int find_party(struct policy_scene *scene, const char *option, const char *text,
@@ -424,7 +489,8 @@ const struct verb verb_policy_explain = {
 		"Prints the verdict, direction by direction: the policy and rule that decided, with file\n"
 		"and line, or that the default did, which policies isolate the pod, and the rule that came\n"
 		"nearest to allowing it. With -f it needs neither a node nor privileges. Exit status 0 if\n"
-		"the connection is allowed, 1 if not.",
+		"the connection passes, 1 if not. What is audited passes: it would be denied, but is\n"
+		"forwarded and reported.",
 	.options = explain_options,
 	.run = run,
 };

@@ -191,6 +191,20 @@ static int put_endpoints(const struct cli *cli, struct policy_scene *scene)
 	return r;
 }
 
+/* The agent tells what is in force, PolicyModes and all. */
+static int set_modes(struct policy_scene *scene, const json_t *status)
+{
+	const json_t *policy = json_object_get(status, "policy");
+	const char *mode = text_of(policy, "enforcement");
+	struct policy_modes_node node = { .name = text_of(status, "node"),
+					  .audit = json_is_true(json_object_get(policy, "audit")) };
+
+	for (int i = 0; mode && policy_enforcement_names[i]; i++)
+		if (strcmp(policy_enforcement_names[i], mode) == 0)
+			node.enforcement = (enum policy_enforcement)i;
+	return policy_scene_set_node(scene, &node) < 0 ? EXIT_NO : 0;
+}
+
 static int put_node(const struct cli *cli, struct policy_scene *scene)
 {
 	_cleanup_json_ json_t *answer = NULL;
@@ -199,6 +213,8 @@ static int put_node(const struct cli *cli, struct policy_scene *scene)
 	size_t i;
 	int r = admin_get(cli, "/v1/status", &answer);
 
+	if (!r)
+		r = set_modes(scene, answer);
 	json_array_foreach (json_object_get(answer, "addresses"), i, item)
 		if (!r && address_parse(json_string_value(item), &addr) == 0 &&
 		    policy_scene_add_node_address(scene, &addr) < 0)

@@ -47,7 +47,7 @@ static int judge_by_tables(struct policy_scene *scene, enum td_direction directi
 	int r = policy_scene_judge(scene, direction, subject, peer, probe, &decision);
 
 	if (!r)
-		*ret_allowed = decision.allowed;
+		*ret_allowed = decision.allowed || decision.audited;
 	return r;
 }
 

@@ -71,6 +71,28 @@ static void print_endpoints(const json_t *endpoints)
 	printf("\n");
 }
 
+static void print_policy(const json_t *policy)
+{
+	const char *mode = text_of(policy, "enforcement");
+	json_int_t workloads = number_of(policy, "audited_workloads");
+	json_int_t policies = number_of(policy, "audited_policies");
+
+	printf("%-14s ", "Policy");
+	if (strcmp(mode, "never") == 0)
+		printf("not enforced (mode never)");
+	else
+		printf("%s on %s (mode %s)",
+		       json_is_true(json_object_get(policy, "audit")) ? "audited, not enforced,"
+								      : "enforced",
+		       strcmp(mode, "always") == 0 ? "every workload" : "workloads it selects",
+		       mode);
+	if (workloads)
+		printf(", %" JSON_INTEGER_FORMAT " workloads in audit mode", workloads);
+	if (policies)
+		printf(", %" JSON_INTEGER_FORMAT " policies in audit mode", policies);
+	printf("\n");
+}
+
 static void print_objects(const json_t *objects)
 {
 	const char *kind, *separator = "";
@@ -129,6 +151,7 @@ static void print_status(const struct cli *cli, const json_t *status)
 	print_family("IPv4", json_object_get(ipam, "ipv4"));
 	print_family("IPv6", json_object_get(ipam, "ipv6"));
 	printf("%-14s %" JSON_INTEGER_FORMAT "\n", "Identities", number_of(status, "identities"));
+	print_policy(json_object_get(status, "policy"));
 	print_objects(json_object_get(status, "objects"));
 	print_maps(json_object_get(status, "maps"));
 	print_problems(cli, json_object_get(status, "problems"));

@@ -48,10 +48,10 @@ extern const struct verb *const verbs[];
 
 extern const struct verb verb_policy_explain, verb_policy_list, verb_policy_verdicts;
 
-extern const struct verb verb_apply, verb_bugreport, verb_cleanup, verb_completion,
-	verb_connectivity, verb_ct, verb_delete, verb_endpoint, verb_get, verb_identity, verb_list,
-	verb_manual, verb_observe, verb_policy, verb_probe, verb_run, verb_service, verb_status,
-	verb_version;
+extern const struct verb verb_apply, verb_audit, verb_bugreport, verb_cleanup, verb_completion,
+	verb_connectivity, verb_ct, verb_delete, verb_endpoint, verb_enforcement, verb_get,
+	verb_identity, verb_list, verb_manual, verb_observe, verb_policy, verb_probe, verb_run,
+	verb_service, verb_status, verb_version;
 
 /* Goes through argv (argv[0] is the verb's name), calling set() for each option in turn; set()
  * returns 0, or an exit code after saying what is wrong. --help prints and exits 0. ret_first:

@@ -11,6 +11,8 @@ const struct verb *const verbs[] = {
 	&verb_endpoint,
 	&verb_identity,
 	&verb_policy,
+	&verb_audit,
+	&verb_enforcement,
 	&verb_service,
 	&verb_ct,
 	&verb_observe,

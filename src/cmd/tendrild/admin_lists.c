@@ -32,14 +32,32 @@ ADMIN_HANDLER(admin_config)
 	}
 }
 
+/* Who put a workload into audit mode; null: it is not. */
+static json_t *audit_json(const struct agent *agent, const struct workload *workload)
+{
+	static const char *const scopes[] = {
+		[OBJECT_POD] = "endpoint", [OBJECT_NAMESPACE] = "namespace", [OBJECT_NODE] = "node"
+	};
+	enum object_kind by;
+
+	if (!agent->modes ||
+	    !policy_modes_workload_audited(agent->modes, workload->namespace, workload->name, &by))
+		return json_null();
+	return json_string(scopes[by]);
+}
+
 ADMIN_HANDLER(admin_endpoints)
 {
 	const struct agent *agent = data;
 	json_t *list = json_array();
 
 	for (struct workload *workload = endpoints_first(agent->endpoints); workload;
-	     workload = workload->next)
-		json_array_append_new(list, workload_json(workload));
+	     workload = workload->next) {
+		json_t *json = workload_json(workload);
+
+		json_object_set_new(json, "audit", audit_json(agent, workload));
+		json_array_append_new(list, json);
+	}
 	response->body = json_pack("{s:o}", "endpoints", list);
 }
 
@@ -167,6 +185,8 @@ static int add_policy(const struct object *object, void *data)
 	json_object_set_new(json, "selects",
 			    json_integer(count_selected(listing->agent, &object->policy)));
 	json_object_set_new(json, "missing", missing);
+	json_object_set_new(json, "audit",
+			    json_boolean(policy_engine_is_audited(listing->agent->engine, object)));
 	return json_array_append_new(listing->list, json);
 }
 

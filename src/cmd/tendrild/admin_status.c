@@ -91,6 +91,41 @@ static json_t *regenerate_json(const struct agent *agent)
 			 "failures", (json_int_t)stats.failures, "pending", stats.dirty != 0);
 }
 
+struct audited {
+	const struct agent *agent;
+	json_int_t policies;
+};
+
+static int count_audited(const struct object *policy, void *data)
+{
+	struct audited *audited = data;
+
+	audited->policies += policy_engine_is_audited(audited->agent->engine, policy);
+	return 0;
+}
+
+/* Whether what policies deny is dropped, and whom they concern at all. */
+static json_t *policy_json(const struct agent *agent)
+{
+	struct audited audited = { .agent = agent };
+	json_int_t workloads = 0;
+
+	if (!agent->modes)
+		return json_null();
+	for (unsigned int kind = 0; kind < OBJECT_KIND_COUNT; kind++)
+		if (object_kind_is_policy((enum object_kind)kind))
+			store_for_each(agent->store, (enum object_kind)kind, count_audited,
+				       &audited);
+	for (const struct workload *workload = endpoints_first(agent->endpoints); workload;
+	     workload = workload->next)
+		workloads += policy_modes_workload_audited(agent->modes, workload->namespace,
+							   workload->name, NULL);
+	return json_pack("{s:s, s:b, s:I, s:I}", "enforcement",
+			 policy_enforcement_names[policy_modes_enforcement(agent->modes)], "audit",
+			 policy_modes_node_audited(agent->modes), "audited_workloads", workloads,
+			 "audited_policies", audited.policies);
+}
+
 static json_t *kernel_json(const struct agent *agent)
 {
 	struct utsname uts = {};
@@ -178,9 +213,10 @@ ADMIN_HANDLER(admin_status)
 				   "healthy", json_array_size(problems) == 0, "problems", problems);
 	json_object_update_new(
 		response->body,
-		json_pack("{s:o, s:o, s:o, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:{s:b}}", "addresses",
-			  addresses_json(agent), "endpoints", endpoints_json(agent), "objects",
-			  objects_json(agent), "identities", identities, "ipam", "ipv4",
+		json_pack("{s:o, s:o, s:o, s:o, s:I, s:{s:o, s:o}, s:o, s:o, s:o, s:{s:b}}",
+			  "policy", policy_json(agent), "addresses", addresses_json(agent),
+			  "endpoints", endpoints_json(agent), "objects", objects_json(agent),
+			  "identities", identities, "ipam", "ipv4",
 			  family_json(agent, 4, &settings->ipv4), "ipv6",
 			  family_json(agent, 6, &settings->ipv6), "maps", maps, "kernel",
 			  kernel_json(agent), "regenerate", regenerate_json(agent), "observer",

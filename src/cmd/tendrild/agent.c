@@ -295,6 +295,7 @@ void agent_stop(struct agent *agent)
 	if (agent->publish_timer)
 		uv_close((uv_handle_t *)agent->publish_timer, free_handle);
 	datapath_close(agent->datapath);
+	policy_modes_free(agent->modes);
 	policy_engine_free(agent->engine);
 	ipam_free(agent->ipam);
 	identities_free(agent->identities);

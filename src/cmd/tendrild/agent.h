@@ -20,6 +20,7 @@
 #include "identity/identity.h"
 #include "ipam/ipam.h"
 #include "policy/policy_engine.h"
+#include "policy/policy_modes.h"
 #include "store/store.h"
 
 #include "endpoints.h"
@@ -41,6 +42,7 @@ struct agent {
 	struct identities *identities;
 	struct ipam *ipam;
 	struct policy_engine *engine;
+	struct policy_modes *modes; /* regenerate's; NULL before its first run */
 	struct datapath *datapath;
 
 	struct sources *sources;

@@ -35,12 +35,24 @@ struct regenerate {
 	struct regenerate_stats stats;
 };
 
+/* Before the first run there are no modes: that run audits every policy. */
+static int audit_policy(const struct object *object, void *data)
+{
+	const struct agent *agent = ((struct regenerate *)data)->agent;
+
+	if (agent->modes)
+		policy_engine_audit(agent->engine, object->kind, object->namespace, object->name,
+				    policy_modes_policy_audited(agent->modes, object));
+	return 0;
+}
+
 static int put_policy(const struct object *object, void *data)
 {
 	struct regenerate *regenerate = data;
-
 	/* The engine takes a reference, which is all it changes. */
-	return policy_engine_put_policy(regenerate->agent->engine, (struct object *)object);
+	int r = policy_engine_put_policy(regenerate->agent->engine, (struct object *)object);
+
+	return r < 0 ? r : audit_policy(object, regenerate);
 }
 
 static void pass_policy(struct regenerate *regenerate, const struct store_event *event)
@@ -76,6 +88,15 @@ static void pass_group(struct regenerate *regenerate, const struct store_event *
 	}
 }
 
+/* A Namespace's or a Pod's annotation concerns endpoints. */
+static bool audit_differs(const struct store_event *event)
+{
+	enum policy_audit before = event->before ? event->before->audit : POLICY_AUDIT_UNSET;
+	enum policy_audit after = event->after ? event->after->audit : POLICY_AUDIT_UNSET;
+
+	return before != after;
+}
+
 static void on_store(const struct store_event *events, size_t count, void *data)
 {
 	static const unsigned int marks[OBJECT_KIND_COUNT] = {
@@ -86,6 +107,7 @@ static void on_store(const struct store_event *events, size_t count, void *data)
 		[OBJECT_NETWORK_POLICY] = DIRTY_POLICY,
 		[OBJECT_CILIUM_NETWORK_POLICY] = DIRTY_POLICY,
 		[OBJECT_CILIUM_CLUSTERWIDE_NETWORK_POLICY] = DIRTY_POLICY,
+		[OBJECT_POLICY_MODE] = DIRTY_MODES,
 		[OBJECT_ENDPOINT] = DIRTY_IDENTITIES | DIRTY_ENDPOINTS | DIRTY_SERVICES,
 	};
 	struct regenerate *regenerate = data;
@@ -96,6 +118,8 @@ static void on_store(const struct store_event *events, size_t count, void *data)
 			(events[i].after ? events[i].after : events[i].before)->kind;
 
 		dirty |= marks[kind];
+		if (audit_differs(&events[i]))
+			dirty |= DIRTY_ENDPOINTS;
 		if (object_kind_is_policy(kind)) {
 			pass_policy(regenerate, &events[i]);
 			publish_mark(regenerate->agent, 1u << TABLES_RULE);
@@ -106,6 +130,40 @@ static void on_store(const struct store_event *events, size_t count, void *data)
 			publish_mark(regenerate->agent, 1u << TABLES_SERVICE);
 	}
 	regenerate_mark(regenerate, dirty);
+}
+
+/* ---- modes */
+
+static int for_each_policy(const struct agent *agent,
+			   int (*fn)(const struct object *object, void *data), void *data)
+{
+	int r = 0;
+
+	for (unsigned int kind = 0; r == 0 && kind < OBJECT_KIND_COUNT; kind++)
+		if (object_kind_is_policy((enum object_kind)kind))
+			r = store_for_each(agent->store, (enum object_kind)kind, fn, data);
+	return r;
+}
+
+static int do_modes(struct regenerate *regenerate)
+{
+	struct agent *agent = regenerate->agent;
+	const struct policy_modes_node node = {
+		.name = agent->settings.node_name,
+		.audit = agent->settings.policy_audit_mode,
+		.enforcement = (enum policy_enforcement)agent->settings.enable_policy,
+	};
+	struct policy_modes *modes;
+	int r = policy_modes_new(agent->store, &node, &modes);
+
+	if (r < 0)
+		return r;
+	policy_modes_free(agent->modes);
+	agent->modes = modes;
+	policy_engine_enforce(agent->engine, policy_modes_enforcement(modes));
+	for_each_policy(agent, audit_policy, regenerate);
+	regenerate->dirty |= DIRTY_POLICY | DIRTY_ENDPOINTS;
+	return 0;
 }
 
 /* ---- identities */
@@ -405,9 +463,12 @@ static int do_policy(struct regenerate *regenerate)
 
 /* ---- endpoints, services, host */
 
-static struct datapath_endpoint endpoint_of(const struct workload *workload)
+static struct datapath_endpoint endpoint_of(const struct agent *agent,
+					    const struct workload *workload)
 {
 	return (struct datapath_endpoint){
+		.audit = policy_modes_workload_audited(agent->modes, workload->namespace,
+						       workload->name, NULL),
 		.ifindex = workload->host_ifindex,
 		.value = { .id = workload->id,
 			   .identity = workload->identity,
@@ -434,7 +495,7 @@ static int do_endpoints(struct regenerate *regenerate)
 	for (struct workload *workload = endpoints_first(agent->endpoints); workload;
 	     workload = workload->next)
 		if (workload->state == ENDPOINT_READY && workload->host_ifindex)
-			endpoints[count++] = endpoint_of(workload);
+			endpoints[count++] = endpoint_of(agent, workload);
 	r = datapath_sync_endpoints(agent->datapath, endpoints, count);
 	if (r == 0)
 		regenerate->commit_pending = true;
@@ -468,9 +529,10 @@ static int do_host(struct regenerate *regenerate)
 
 static int do_lost_policies(struct regenerate *regenerate)
 {
-	if (regenerate->policies_lost)
-		publish_mark(regenerate->agent, 1u << TABLES_RULE);
-	for (unsigned int kind = 0; regenerate->policies_lost && kind < OBJECT_KIND_COUNT; kind++) {
+	if (!regenerate->policies_lost)
+		return 0;
+	publish_mark(regenerate->agent, 1u << TABLES_RULE);
+	for (unsigned int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
 		int r = 0;
 
 		if (object_kind_is_policy(kind))
@@ -494,6 +556,9 @@ static const struct step {
 	int (*run)(struct regenerate *regenerate);
 	const char *consequence, *remedy;
 } steps[] = {
+	{ DIRTY_MODES, "policy modes", true, do_modes,
+	  "what was audited is, and what was enforced is; new workloads are not connected",
+	  "free memory" },
 	{ DIRTY_IDENTITIES, "identities", true, do_identities,
 	  "workloads keep the identities and policies they had; new ones pass nothing",
 	  "free memory, or delete workloads with labels of their own" },

@@ -27,7 +27,8 @@ enum dirty {
 	DIRTY_SERVICES = 1u << 3,
 	DIRTY_HOST = 1u << 4,     /* addresses of the node */
 	DIRTY_SUBJECTS = 1u << 5, /* what the kernel has of policy is not known: write all of it */
-	DIRTY_ALL = (1u << 6) - 1,
+	DIRTY_MODES = 1u << 6,    /* what is audited, and whom policies are enforced on */
+	DIRTY_ALL = (1u << 7) - 1,
 };
 
 /* Listens to the agent's store. */

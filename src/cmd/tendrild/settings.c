@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "model/policy.h"
 
 #define AT(field) offsetof(struct settings, field)
 
@@ -83,6 +84,14 @@ static const struct config_key keys[] = {
 	{ "deny", CONFIG_ENUM, 0, 0, "drop",
 	  "What happens to a denied packet: silence, or an ICMP error or TCP reset.", AT(deny),
 	  deny_choices },
+	{ "enable_policy", CONFIG_ENUM, 0, 0, "default",
+	  "Whom policies are enforced on: pods that they select; always: every pod, so that nothing "
+	  "passes that no rule allows; never: nobody. `tendril enforcement` changes it while the agent "
+	  "runs.",
+	  AT(enable_policy), policy_enforcement_names },
+	KEY("policy_audit_mode", CONFIG_BOOL, 0, 0, "false", policy_audit_mode,
+	    "What policies deny is forwarded and reported as AUDIT. `tendril audit` changes it while "
+	    "the agent runs, also for a namespace, a pod or a policy alone."),
 	TIMEOUT("tcp_syn", "120", tcp_syn, "TCP before it is established"),
 	TIMEOUT("tcp_established", "5d", tcp_established, "established TCP"),
 	TIMEOUT("tcp_closing", "120", tcp_closing, "TCP after one FIN"),

@@ -36,8 +36,10 @@ struct settings {
 	bool masquerade;
 	struct config_prefixes no_masquerade;
 	uint32_t nat_port_min, nat_port_max;
-	unsigned int deny;   /* enum settings_deny */
-	unsigned int attach; /* enum settings_attach */
+	unsigned int deny;          /* enum settings_deny */
+	unsigned int attach;        /* enum settings_attach */
+	unsigned int enable_policy; /* enum policy_enforcement */
+	bool policy_audit_mode;
 	struct {
 		uint32_t tcp_syn, tcp_established, tcp_closing, tcp_time_wait, tcp_reset; /* s */
 		uint32_t udp, udp_stream, icmp, other;                                    /* s */
