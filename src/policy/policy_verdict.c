@@ -120,7 +120,7 @@ struct policy_decision policy_verdict(const struct policy_table *table,
 				      const struct policy_query *query)
 {
 	uint32_t classes[2] = { find_class(table, query->protocol, query->port), 0 };
-	struct rows rows = { NULL };
+	struct rows rows = { 0 };
 	uint32_t peers[PEERS_MAX];
 	size_t count = list_peers(table, query, peers);
 

@@ -82,12 +82,33 @@ shown() { td n1 observe --verdict AUDIT --last 500 "${@:2}" 2>/dev/null | grep -
 check "observe --verdict AUDIT shows them, with the policy" wait_for 5 shown 'shop/foe.* policy-verdict:L3-Only INGRESS AUDITED BY guard \(CiliumNetworkPolicy\)' --print-policy-names
 check "and the rule, with -o wide" wait_for 5 shown 'audited, else denied by CiliumNetworkPolicy shop/guard, ingress deny rule 0' -o wide
 check_not "and no others" shown 'FORWARDED|ALLOWED|DROPPED'
-check_match "status shows it" "$(td n1 status)" 'Policy +enforced .*, 4 workloads in audit mode'
+check_match "status shows it" "$(td n1 status)" 'Policy +enforced .*; in audit mode: 4 workloads$'
 check_equal "endpoint list shows who, and by what" "$(audited_endpoints)" "shop/foe=namespace shop/friend=namespace shop/other=namespace shop/web=namespace"
 check_match "explain shows it" "$(explain shop/foe)" '^shop/foe -> shop/web, 80/TCP: would be denied, audited$'
 check_match "with the rule" "$(explain shop/foe)" 'ingress of shop/web: would be denied by CiliumNetworkPolicy shop/guard, ingressDeny\[0\]'
 check_match "and why" "$(explain shop/foe)" 'audited +its namespace is in audit mode'
 check "explain: what is audited passes" td n1 policy explain --from shop/foe --to shop/web --port 80/TCP >/dev/null
+
+check "the connection says that it lives by audit" test "$(connections n1 audited=True)" -gt 0
+# From and to the outside, over the uplink.
+apply n1 <<'END'
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: inside, namespace: shop}
+spec: {endpointSelector: {matchLabels: {app: foe}}, egress: [{toEntities: [cluster]}]}
+END
+serve_tcp world 80
+world_route_pods n1
+declare -A world=([4]=$WORLD4 [6]=$WORLD6)
+for v in 4 6; do
+	check "namespace in audit: out to the world over IPv$v" tcp shop/foe "${world[$v]}" 80
+	check_flow "which is told over IPv$v" n1 "IP.source=$(pod_ip shop/foe $v)" "IP.destination=${world[$v]}" verdict=AUDIT \
+		traffic_direction=EGRESS drop_reason_desc=POLICY_DENIED
+	check "namespace in audit: in from the world over IPv$v" tcp world "${web[$v]}" 80
+	check_flow "which is told over IPv$v" n1 source.identity=2 "IP.destination=${web[$v]}" verdict=AUDIT \
+		traffic_direction=INGRESS drop_reason_desc=POLICY_DENIED
+done
+td n1 delete cnp inside -n shop >/dev/null
 
 # --- restart: the mode is kept; connections that live by it live on
 for v in 4 6; do
@@ -139,7 +160,7 @@ mode audit on --policy cnp/shop/guard
 passes "policy in audit: the foe passes" shop/foe
 passes "policy in audit: the other passes" shop/other
 check_equal "policy list shows it" "$(audited_policies)" guard
-check_match "so does status" "$(td n1 status)" '1 policies in audit mode'
+check_match "so does status" "$(td n1 status)" 'Policy .*; in audit mode: 1 policy$'
 check_match "explain says why" "$(explain shop/foe)" 'audited +that policy is in audit mode'
 apply n1 <<'END'
 apiVersion: networking.k8s.io/v1
@@ -190,6 +211,8 @@ for wrong in "audit" "audit maybe" "audit on --endpoint web" "audit on --policy 
 	td n1 $wrong >"$W/out" 2>&1
 	check_equal "tendril $wrong: usage" $? 2
 done
+check_match "a target that is not there is told" "$(td n1 audit on --policy cnp/shop/gaurd 2>&1)" 'there is no such policy now'
+check_match "so is a namespace without workloads" "$(td n1 audit on --namespace shpo 2>&1)" 'no workload in that namespace now'
 td n1 audit on --namespace 'a b' >"$W/out" 2>&1
 check_equal "a name no namespace can have is refused" $? 1
 finish

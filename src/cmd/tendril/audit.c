@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/util.h"
+#include "object_path.h"
 #include "policy_mode.h"
 
 struct options {
@@ -75,6 +76,73 @@ static int set(const struct verb_option *option, const char *value, void *data)
 	return 0;
 }
 
+/* ---- whom it concerns now */
+
+static bool endpoint_is_meant(const json_t *endpoint, const struct policy_target *target)
+{
+	const char *namespace = json_string_value(json_object_get(endpoint, "namespace"));
+	const char *name = json_string_value(json_object_get(endpoint, "name"));
+
+	if (!namespace || !name)
+		return false;
+	if (target->kind == OBJECT_NAMESPACE)
+		return strcmp(namespace, target->name) == 0;
+	return strcmp(namespace, target->namespace) == 0 && strcmp(name, target->name) == 0;
+}
+
+static size_t count_endpoints(const struct cli *cli, const struct policy_target *target)
+{
+	_cleanup_json_ json_t *answer = NULL;
+	const json_t *endpoint;
+	size_t i, count = 0;
+
+	if (admin_get(cli, "/v1/endpoints", &answer))
+		return 0;
+	json_array_foreach (json_object_get(answer, "endpoints"), i, endpoint)
+		count += endpoint_is_meant(endpoint, target);
+	return count;
+}
+
+static size_t count_policies(const struct cli *cli, const struct policy_target *target)
+{
+	const struct object_query query = { .kind = object_kind_name(target->kind),
+					    .namespace = target->namespace,
+					    .name = target->name };
+	_cleanup_free_ char *path = object_path(&query);
+	_cleanup_json_ json_t *answer = NULL;
+
+	if (!path || admin_get(cli, path, &answer))
+		return 0;
+	return json_array_size(json_object_get(answer, "objects"));
+}
+
+/* A name may be of what is still to come, or typed wrong. */
+static void note_absent(const struct cli *cli, const struct policy_target *target)
+{
+	const char *absent = "there is no such policy";
+
+	if (target->kind == OBJECT_NODE ||
+	    (object_kind_is_policy(target->kind) && count_policies(cli, target)))
+		return;
+	if (!object_kind_is_policy(target->kind)) {
+		if (count_endpoints(cli, target))
+			return;
+		absent = target->kind == OBJECT_NAMESPACE
+				 ? "this node has no workload in that namespace"
+				 : "this node has no such workload";
+	}
+	fprintf(stderr, "tendril audit: %s now; the mode holds for what comes\n", absent);
+}
+
+static int apply(const struct cli *cli, const struct options *options, const char *value)
+{
+	int r = policy_mode_set(cli, options->verb, &options->target, "audit", value);
+
+	if (r == 0 && value)
+		note_absent(cli, &options->target);
+	return r;
+}
+
 static const struct {
 	const char *word, *value;
 } words[] = { { "on", "enabled" }, { "off", "disabled" }, { "unset", NULL } };
@@ -91,7 +159,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 		return verb_usage_error(verb, "expected on, off or unset");
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strcmp(words[i].word, argv[first]) == 0)
-			return policy_mode_set(cli, verb, &options.target, "audit", words[i].value);
+			return apply(cli, &options, words[i].value);
 	return verb_usage_error(verb, "found '%s', expected on, off or unset", argv[first]);
 }
 

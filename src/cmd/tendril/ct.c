@@ -18,6 +18,7 @@ static const struct listing listing = {
 			{"REPLY BYTES", "reply_bytes", cell_bytes},
 			{"MASQUERADED AS", "masquerade", NULL},
 			{"REASON", "reason", NULL},
+			{"AUDITED", "audited", cell_flag},
 			{},
 		},
 };

@@ -46,7 +46,7 @@ const struct verb verb_delete = {
 	.help = "Example: tendril delete cnp rule1\n\n"
 		"Deletes an object that was applied. One that a file holds is refused: change the file.",
 	.arguments = "namespace node pod service endpointslice networkpolicy ciliumnetworkpolicy "
-		     "ciliumclusterwidenetworkpolicy ciliumcidrgroup",
+		     "ciliumclusterwidenetworkpolicy ciliumcidrgroup policymode",
 	.options = options,
 	.run = run,
 };

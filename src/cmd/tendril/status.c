@@ -71,6 +71,13 @@ static void print_endpoints(const json_t *endpoints)
 	printf("\n");
 }
 
+/* ", 4 workloads", ", 1 policy" */
+static void print_audited(json_int_t count, const char *one, const char *many, const char *before)
+{
+	if (count)
+		printf("%s%" JSON_INTEGER_FORMAT " %s", before, count, count == 1 ? one : many);
+}
+
 static void print_policy(const json_t *policy)
 {
 	const char *mode = text_of(policy, "enforcement");
@@ -86,10 +93,8 @@ static void print_policy(const json_t *policy)
 								      : "enforced",
 		       strcmp(mode, "always") == 0 ? "every workload" : "workloads it selects",
 		       mode);
-	if (workloads)
-		printf(", %" JSON_INTEGER_FORMAT " workloads in audit mode", workloads);
-	if (policies)
-		printf(", %" JSON_INTEGER_FORMAT " policies in audit mode", policies);
+	print_audited(workloads, "workload", "workloads", "; in audit mode: ");
+	print_audited(policies, "policy", "policies", workloads ? ", " : "; in audit mode: ");
 	printf("\n");
 }
 

@@ -10,6 +10,7 @@
 
 #include "abi/conntrack.h"
 #include "abi/drop.h"
+#include "abi/policy.h"
 #include "admin_json.h"
 #include "agent.h"
 #include "base/address.h"
@@ -325,6 +326,8 @@ static json_t *connection_json(const struct td_ct_key *key, const struct td_ct *
 		"egress_rule", (json_int_t)ct->rule[0], "ingress_rule", (json_int_t)ct->rule[1],
 		"reason", ct->state == TD_CT_DENIED ? drop_name(ct->reason) : NULL);
 
+	json_object_set_new(json, "audited",
+			    json_boolean(ct->match & (TD_MATCH_AUDIT | TD_MATCH_AUDIT << 4)));
 	if (ct->flags & TD_CT_NAT)
 		json_object_set_new(
 			json, "masquerade",
