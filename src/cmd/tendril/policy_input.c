@@ -146,6 +146,7 @@ static int put_run_workload(struct policy_scene *scene, const json_t *endpoint,
 	_cleanup_(object_unrefp) struct object *pod =
 		object_new(OBJECT_POD, text_of(endpoint, "namespace"), text_of(endpoint, "name"));
 	json_int_t number = json_integer_value(json_object_get(endpoint, "identity"));
+	const char *audit = text_of(endpoint, "audit");
 	const json_t *label;
 	struct diag diag = { 0 };
 	size_t i;
@@ -154,6 +155,8 @@ static int put_run_workload(struct policy_scene *scene, const json_t *endpoint,
 	json_array_foreach (labels_of_identity(identities, number), i, label)
 		if (!r)
 			r = label_parse(json_string_value(label), pod->labels);
+	if (!r && audit && strcmp(audit, "endpoint") == 0)
+		pod->audit = POLICY_AUDIT_ENABLED;
 	if (!r)
 		r = policy_scene_put(scene, &pod, 1, &diag);
 	return r < 0 ? say(&diag, r) : 0;
