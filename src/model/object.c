@@ -16,6 +16,7 @@ static void pod_clear(struct object *object)
 	for (size_t i = 0; i < pod->port_count; i++)
 		free(pod->ports[i].name);
 	free(pod->ports);
+	free(pod->declared);
 }
 
 static void node_clear(struct object *object)

@@ -43,11 +43,20 @@ struct named_port {
 	uint16_t port;    /* host order, 1..65535 */
 };
 
+struct container_port {
+	uint8_t protocol; /* IPPROTO_* */
+	uint16_t port;    /* host order, 1..65535 */
+};
+
 struct pod {
 	char *service_account; /* "default" if not given */
 	bool host_network;
 	struct named_port *ports;
 	size_t port_count;
+	/* Every port its containers declare, named or not. A pod may serve others too: declaring
+	 * is a courtesy, so only advice comes of these. */
+	struct container_port *declared;
+	size_t declared_count;
 };
 
 struct node {

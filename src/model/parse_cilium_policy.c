@@ -254,6 +254,8 @@ static int read_rules(struct walk *walk, const struct yaml_node *node,
 {
 	reading->direction = direction;
 	reading->deny = deny;
+	if (!node->count && !reading->spec->idle_line[direction])
+		reading->spec->idle_line[direction] = node->line;
 	return walk_items(walk, node, read_rule, reading);
 }
 
@@ -402,8 +404,11 @@ static int read_spec(struct walk *walk, const struct yaml_node *node, void *into
 	r = walk_table(walk, node, spec_fields, reading);
 	if (r < 0)
 		return r;
-	for (int d = TD_INGRESS; d <= TD_EGRESS; d++)
+	for (int d = TD_INGRESS; d <= TD_EGRESS; d++) {
 		reading->spec->isolates[d] = reading->has_entries[d] && reading->default_deny[d];
+		if (reading->has_entries[d])
+			reading->spec->idle_line[d] = 0;
+	}
 	return 0;
 }
 

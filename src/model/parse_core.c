@@ -140,16 +140,16 @@ int parse_node(struct walk *walk, const struct yaml_node *root, struct object *o
 	return walk_table(walk, root, node_fields, &object->node);
 }
 
-struct container_port {
+struct port_entry {
 	const struct yaml_node *name;
 	uint8_t protocol;
 	uint16_t port, host_port;
 };
 
 static const struct field container_port_fields[] = {
-	{ "name", SHAPE_STRING, note_node, offsetof(struct container_port, name) },
-	{ "containerPort", SHAPE_INT, read_port, offsetof(struct container_port, port) },
-	{ "protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct container_port, protocol) },
+	{ "name", SHAPE_STRING, note_node, offsetof(struct port_entry, name) },
+	{ "containerPort", SHAPE_INT, read_port, offsetof(struct port_entry, port) },
+	{ "protocol", SHAPE_STRING, read_l4_protocol, offsetof(struct port_entry, protocol) },
 	{ "hostPort", SHAPE_INT, NULL, 0 },
 	{ "hostIP", SHAPE_STRING, NULL, 0 },
 };
@@ -157,7 +157,8 @@ static const struct field container_port_fields[] = {
 static int read_container_port(struct walk *walk, const struct yaml_node *node, void *into)
 {
 	struct pod *pod = into;
-	struct container_port entry = { .protocol = IPPROTO_TCP };
+	struct port_entry entry = { .protocol = IPPROTO_TCP };
+	struct container_port *declared;
 	struct named_port *port;
 	int r = walk_table(walk, node, container_port_fields, &entry);
 
@@ -165,6 +166,10 @@ static int read_container_port(struct walk *walk, const struct yaml_node *node, 
 		return r;
 	if (!entry.port)
 		return walk_missing(walk, node, "containerPort", "a port from 1 to 65535");
+	declared = array_add(&pod->declared, &pod->declared_count);
+	if (!declared)
+		return -ENOMEM;
+	*declared = (struct container_port){ entry.protocol, entry.port };
 	if (!entry.name)
 		return 0;
 	if (!is_port_name(entry.name->text))

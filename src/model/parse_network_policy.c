@@ -287,10 +287,15 @@ static void drop_unnamed_sections(struct policy_spec *spec)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < spec->rule_count; i++) {
-		if (spec->isolates[spec->rules[i].direction])
+		unsigned int *ignored = &spec->ignored_line[spec->rules[i].direction];
+
+		if (spec->isolates[spec->rules[i].direction]) {
 			spec->rules[kept++] = spec->rules[i];
-		else
-			policy_rule_clear(&spec->rules[i]);
+			continue;
+		}
+		if (!*ignored)
+			*ignored = spec->rules[i].line;
+		policy_rule_clear(&spec->rules[i]);
 	}
 	spec->rule_count = kept;
 }

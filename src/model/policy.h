@@ -122,6 +122,10 @@ struct policy_spec {
 	bool isolates[2];         /* by td_direction: default deny where this spec selects */
 	struct policy_rule *rules;
 	size_t rule_count;
+
+	/* What the reader would not expect, by td_direction: a line, 0 if it is not so. */
+	unsigned int ignored_line[2]; /* NetworkPolicy: rules that policyTypes leaves out */
+	unsigned int idle_line[2];    /* Cilium: lists are written, all of them empty */
 };
 
 struct policy {
