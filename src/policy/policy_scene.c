@@ -29,6 +29,7 @@ struct policy_scene {
 	size_t imagined_count, imagined_room;
 	struct td_addr *node_ips;
 	size_t node_ip_count, node_ip_room;
+	bool blocks_spare_pods;
 	bool dirty;
 	policy_scene_compiled_fn compiled; /* NULL: nobody listens */
 	void *compiled_data;
@@ -407,6 +408,24 @@ int policy_scene_add_node_address(struct policy_scene *scene, const struct td_ad
 	return 0;
 }
 
+const struct td_addr *policy_scene_node_addresses(const struct policy_scene *scene, size_t *count)
+{
+	*count = scene->node_ip_count;
+	return scene->node_ips;
+}
+
+const struct object *policy_scene_object(const struct policy_scene *scene, enum object_kind kind,
+					 const char *namespace, const char *name)
+{
+	return store_get(scene->store, kind, namespace, name);
+}
+
+int policy_scene_for_each_object(const struct policy_scene *scene, enum object_kind kind,
+				 int (*fn)(const struct object *object, void *data), void *data)
+{
+	return store_for_each(scene->store, kind, fn, data);
+}
+
 static int enter_dirty(struct policy_scene *scene, struct scene_pod *const *pods, size_t count)
 {
 	int r = 0;
@@ -516,6 +535,7 @@ static void party_of_pod(const struct policy_scene *scene, const struct scene_po
 	ret->audited = ret->is_pod && policy_modes_workload_audited(scene->modes, object->namespace,
 								    object->name, &ret->audited_by);
 	memcpy(ret->ip, pod->ip, sizeof(ret->ip));
+	ret->pod = pod->object;
 	snprintf(ret->text, sizeof(ret->text), "%s/%s", pod->object->namespace, pod->object->name);
 }
 
@@ -636,6 +656,7 @@ static int party_of_labels(struct policy_scene *scene, const char *text, struct 
 	if (r < 0)
 		return r;
 	party_of_pod(scene, pod, ret);
+	ret->pod = NULL;
 	snprintf(ret->text, sizeof(ret->text), "%s", text);
 	return 0;
 }
@@ -753,8 +774,37 @@ int policy_scene_new(const struct policy_scene_options *options, struct policy_s
 	if (r < 0)
 		return r;
 	policy_engine_spare_pods(scene->engine, options->blocks_spare_pods);
+	scene->blocks_spare_pods = options->blocks_spare_pods;
 	scene->dirty = true;
 	*ret = take_ptr(scene);
+	return 0;
+}
+
+static int clone_object(const struct object *object, void *data)
+{
+	struct object *shared = (struct object *)object;
+	struct diag diag = { 0 };
+
+	return policy_scene_put(data, &shared, 1, &diag);
+}
+
+int policy_scene_clone(const struct policy_scene *scene, struct policy_scene **ret)
+{
+	const struct policy_scene_options options = { scene->cluster, scene->blocks_spare_pods };
+	_cleanup_(policy_scene_freep) struct policy_scene *clone = NULL;
+	int r = policy_scene_new(&options, &clone);
+
+	for (int kind = 0; !r && kind < OBJECT_KIND_COUNT; kind++)
+		r = store_for_each(scene->store, (enum object_kind)kind, clone_object, clone);
+	for (size_t i = 0; !r && i < scene->node_ip_count; i++)
+		r = policy_scene_add_node_address(clone, &scene->node_ips[i]);
+	if (!r)
+		r = policy_scene_set_node(clone, &scene->node);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < clone->pod_count; i++)
+		memcpy(clone->pods[i]->ip, scene->pods[i]->ip, sizeof(clone->pods[i]->ip));
+	*ret = take_ptr(clone);
 	return 0;
 }
 

@@ -35,6 +35,9 @@ typedef int (*policy_scene_compiled_fn)(const struct policy_engine *engine,
 int policy_scene_new(const struct policy_scene_options *options, struct policy_scene **ret);
 void policy_scene_free(struct policy_scene *scene);
 DEFINE_FREEP(policy_scene);
+/* Another scene with the same objects (references), addresses and options: what a change would make
+ * of this one can be tried there. -ENOMEM. */
+int policy_scene_clone(const struct policy_scene *scene, struct policy_scene **ret);
 
 /* Calls fn from now on after every compilation, before anything is judged by it. One listener. */
 void policy_scene_listen(struct policy_scene *scene, policy_scene_compiled_fn fn, void *data);
@@ -61,6 +64,15 @@ int policy_scene_set_address(struct policy_scene *scene, const char *namespace, 
 
 /* An address of the node itself: it means host. -ENOMEM. */
 int policy_scene_add_node_address(struct policy_scene *scene, const struct td_addr *addr);
+/* Borrowed until the next one is added. */
+const struct td_addr *policy_scene_node_addresses(const struct policy_scene *scene, size_t *count);
+
+/* NULL if it is not there. Borrowed until the next change. */
+const struct object *policy_scene_object(const struct policy_scene *scene, enum object_kind kind,
+					 const char *namespace, const char *name);
+/* Sorted by namespace and name; stops at non-zero and returns it. */
+int policy_scene_for_each_object(const struct policy_scene *scene, enum object_kind kind,
+				 int (*fn)(const struct object *object, void *data), void *data);
 
 /* The node that policies are enforced on, its mode as configured. Without it the configuration is the
  * default one, and PolicyModes of every Node count. -ENOMEM. */
@@ -77,6 +89,7 @@ struct policy_party {
 	enum object_kind audited_by; /* OBJECT_POD, OBJECT_NAMESPACE or OBJECT_NODE says so */
 	bool outside;                /* no endpoint and no node */
 	struct td_addr ip[2];        /* IPv4, IPv6; zero: none known */
+	const struct object *pod;    /* that it is; NULL: it is none that is there */
 };
 
 /* "NS/POD", a bare POD of namespace default, an address (a pod's own means the pod), an entity's
