@@ -40,17 +40,21 @@ const struct verb verb_policy_list = {
 static const struct verb *const subs[] = {
 	&verb_policy_list,
 	&verb_policy_explain,
+	&verb_policy_diff,
+	&verb_policy_matrix,
+	&verb_policy_lint,
 	&verb_policy_verdicts,
 	NULL,
 };
 
 const struct verb verb_policy = {
 	.name = "policy",
-	.summary = "list policies, explain verdicts, judge cases",
-	.synopsis = "list|explain|verdicts ...",
-	.help = "What policies do: those in force, who decided about a connection, and whether\n"
-		"collections of cases come out as expected.",
-	.arguments = "list explain verdicts",
+	.summary = "list policies, explain, compare, draw and check them",
+	.synopsis = "list|explain|diff|matrix|lint|verdicts ...",
+	.help = "What policies do: those in force, who decided about a connection, what a change would\n"
+		"change, who can reach whom, what is hardly meant, and whether collections of cases come\n"
+		"out as expected.",
+	.arguments = "list explain diff matrix lint verdicts",
 	.subs = subs,
 	.run = verb_run_sub,
 };

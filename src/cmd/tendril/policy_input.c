@@ -55,24 +55,38 @@ static const char *text_of(const json_t *json, const char *key)
 	return json_string_value(json_object_get(json, key));
 }
 
+static void shift_lines(struct policy_spec *spec, unsigned int shift)
+{
+	for (size_t d = 0; d < 2; d++) {
+		if (spec->ignored_line[d])
+			spec->ignored_line[d] += shift;
+		if (spec->idle_line[d])
+			spec->idle_line[d] += shift;
+	}
+}
+
 /* The text knows its own lines only; those of the file are told beside it. */
 static int set_place(struct object *object, const json_t *told)
 {
 	const json_t *lines = json_object_get(told, "rule_lines");
 	const char *file = text_of(told, "file");
+	unsigned int line = (unsigned int)json_integer_value(json_object_get(told, "line"));
+	unsigned int shift = line > object->line ? line - object->line : 0;
 	size_t at = 0;
 
 	free(object->file);
 	object->file = file ? strdup(file) : NULL;
 	if (file && !object->file)
 		return -ENOMEM;
-	object->line = (unsigned int)json_integer_value(json_object_get(told, "line"));
+	object->line = line;
 	if (!object_kind_is_policy(object->kind))
 		return 0;
-	for (size_t s = 0; s < object->policy.spec_count; s++)
+	for (size_t s = 0; s < object->policy.spec_count; s++) {
+		shift_lines(&object->policy.specs[s], shift);
 		for (size_t i = 0; i < object->policy.specs[s].rule_count; i++)
 			object->policy.specs[s].rules[i].line =
 				(unsigned int)json_integer_value(json_array_get(lines, at++));
+	}
 	return 0;
 }
 

@@ -46,7 +46,8 @@ struct verb {
 /* All verbs, in the order of the help; ends with NULL. */
 extern const struct verb *const verbs[];
 
-extern const struct verb verb_policy_explain, verb_policy_list, verb_policy_verdicts;
+extern const struct verb verb_policy_diff, verb_policy_explain, verb_policy_lint, verb_policy_list,
+	verb_policy_matrix, verb_policy_verdicts;
 
 extern const struct verb verb_apply, verb_audit, verb_bugreport, verb_cleanup, verb_completion,
 	verb_connectivity, verb_ct, verb_delete, verb_endpoint, verb_enforcement, verb_get,
