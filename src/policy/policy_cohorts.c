@@ -219,6 +219,17 @@ static char *name_pods(const struct policy_cohort *group, bool shorten)
 	return written < 0 ? NULL : text;
 }
 
+/* Without an address that is known, it may have any. */
+static unsigned int member_families(const struct member *member)
+{
+	unsigned int families = 0;
+
+	for (size_t v = 0; v < 2; v++)
+		if (!address_is_zero(&member->ip[v]))
+			families |= v ? POLICY_IPV6 : POLICY_IPV4;
+	return families ? families : POLICY_BOTH;
+}
+
 static int group_of_pods(struct making *making, const struct member *members, size_t count)
 {
 	struct policy_cohort group = { .kind = POLICY_COHORT_PODS };
@@ -229,12 +240,8 @@ static int group_of_pods(struct making *making, const struct member *members, si
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		group.pods[group.pod_count++] = members[i].pod;
-		for (size_t v = 0; v < 2; v++)
-			if (!address_is_zero(&members[i].ip[v]))
-				group.families |= v ? POLICY_IPV6 : POLICY_IPV4;
+		group.families |= member_families(&members[i]);
 	}
-	if (!group.families)
-		group.families = POLICY_BOTH;
 	memcpy(group.identity, members->identity, sizeof(group.identity));
 	memcpy(group.cidr, members->cidr, sizeof(group.cidr));
 	for (size_t s = 0; s < making->scene_count; s++) {

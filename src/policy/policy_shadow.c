@@ -395,13 +395,37 @@ static bool selector_within(const struct selector *selector,
 	return false;
 }
 
-static bool port_within(const struct port_rule *port, const struct policy_rule *wide)
+static bool same_port(const struct port_rule *narrow, const struct port_rule *wide)
 {
-	for (size_t i = 0; i < wide->port_count; i++)
-		if (wide->ports[i].name && strcmp(wide->ports[i].name, port->name) == 0 &&
-		    (!wide->ports[i].protocol || wide->ports[i].protocol == port->protocol))
+	if (wide->protocol && wide->protocol != narrow->protocol)
+		return false;
+	if (narrow->name || wide->name)
+		return narrow->name && wide->name && strcmp(narrow->name, wide->name) == 0;
+	return wide->first <= narrow->first && narrow->last <= wide->last;
+}
+
+static bool has_names(const struct policy_rule *rule)
+{
+	for (size_t i = 0; i < rule->port_count; i++)
+		if (rule->ports[i].name)
 			return true;
-	return wide->any_port;
+	return false;
+}
+
+/* What a name stands for changes with pods. */
+static bool ports_within(const struct policy_rule *narrow, const struct policy_rule *wide)
+{
+	if (wide->any_port || (!has_names(narrow) && !has_names(wide)))
+		return true;
+	for (size_t i = 0; i < narrow->port_count; i++) {
+		bool within = false;
+
+		for (size_t w = 0; !within && w < wide->port_count; w++)
+			within = same_port(&narrow->ports[i], &wide->ports[w]);
+		if (!within)
+			return false;
+	}
+	return true;
 }
 
 /* That it is covered is known; whether that will hold for other pods than those that there are.
@@ -413,9 +437,8 @@ static bool site_implies(const struct policy_site *narrow, const struct policy_s
 	if (!policy_selector_implies(narrow->spec->subject->selector,
 				     wide->spec->subject->selector))
 		return false;
-	for (size_t i = 0; i < rule->port_count; i++)
-		if (rule->ports[i].name && !port_within(&rule->ports[i], other))
-			return false;
+	if (!ports_within(rule, other))
+		return false;
 	if (is_everyone(other))
 		return true;
 	if (is_everyone(rule) ||
@@ -648,10 +671,7 @@ int policy_shadows_find(struct policy_shadows *shadows, size_t at, struct policy
 
 static bool has_own_names(const struct policy_rule *rule)
 {
-	for (size_t i = 0; rule->direction == TD_INGRESS && i < rule->port_count; i++)
-		if (rule->ports[i].name)
-			return true;
-	return false;
+	return rule->direction == TD_INGRESS && has_names(rule);
 }
 
 static int add_rule(struct policy_shadows *shadows, const struct policy_site *site)
