@@ -4,7 +4,7 @@
 #include "base/util.h"
 
 /* Lengths in CSS pixels. Letters of a sans-serif face of 12 pixels are seldom wider than 7. */
-#define CELL_WIDTH  64
+#define CELL_WIDTH  72
 #define CELL_HEIGHT 28
 #define GAP         2
 #define MARGIN      24
