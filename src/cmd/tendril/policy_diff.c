@@ -246,9 +246,9 @@ static json_t *change_json(const struct result *result, const struct policy_chan
 				policy_reason_json(policy_scene_engine(result->after),
 						   subject_of(result, change, (enum td_direction)d),
 						   (enum td_direction)d, change->rule[d]));
-	return json_pack("{s:o, s:o, s:s, s:o, s:s?, s:o, s:o}", "from",
-			 policy_cohort_json(group_of(result, change->from)), "to",
-			 policy_cohort_json(group_of(result, change->to)), "now",
+	return json_pack("{s:s, s:s, s:s, s:o, s:s?, s:o, s:o}", "from",
+			 group_of(result, change->from)->text, "to",
+			 group_of(result, change->to)->text, "now",
 			 change->allowed ? "allowed" : "denied", "families",
 			 policy_families_json(change->families), "ports", ports, "ranges",
 			 policy_ports_json(&change->ports), "decided_by", reasons);
@@ -267,12 +267,14 @@ static json_t *strangers_json(const struct object *const *pods, size_t count)
 static int print_json(const struct result *result)
 {
 	const struct policy_changes *changes = result->changes;
-	json_t *list = json_array(), *json;
+	json_t *list = json_array(), *parties = json_array(), *json;
 
+	for (size_t i = 0; i < result->groups->count; i++)
+		json_array_append_new(parties, policy_cohort_json(group_of(result, i)));
 	for (size_t i = 0; i < changes->count; i++)
 		json_array_append_new(list, change_json(result, &changes->items[i]));
 	json = json_pack(
-		"{s:o, s:I, s:I, s:o, s:o}", "changes", list, "pairs",
+		"{s:o, s:o, s:I, s:I, s:o, s:o}", "parties", parties, "changes", list, "pairs",
 		(json_int_t)changes->pair_count, "pairs_changed", (json_int_t)count_pairs(changes),
 		"new_pods", strangers_json(result->groups->come, result->groups->come_count),
 		"pods_that_go", strangers_json(result->groups->gone, result->groups->gone_count));
