@@ -122,15 +122,50 @@ static void print_space(FILE *out, const struct policy_ports *ports,
 	}
 }
 
+/* Ranges of a protocol from `at` on. */
+static size_t count_ranges(const struct policy_ports *ports, size_t at, uint8_t protocol)
+{
+	size_t count = 0;
+
+	while (at + count < ports->count && ports->items[at + count].protocol == protocol)
+		count++;
+	return count;
+}
+
+static bool same_ranges(const struct policy_ports *ports, size_t a, size_t b, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ports->items[a + i].first != ports->items[b + i].first ||
+		    ports->items[a + i].last != ports->items[b + i].last)
+			return false;
+	return true;
+}
+
+/* The same ports of TCP, UDP and SCTP, which policies call ANY; not all ports, which would be read
+ * as everything. */
+static bool is_any(const struct policy_ports *ports, size_t count)
+{
+	return count && !has_whole(ports, &policy_port_spaces[0]) &&
+	       count_ranges(ports, count, IPPROTO_UDP) == count &&
+	       count_ranges(ports, 2 * count, IPPROTO_SCTP) == count &&
+	       same_ranges(ports, 0, count, count) && same_ranges(ports, 0, 2 * count, count);
+}
+
 static void print_list(FILE *out, const struct policy_ports *ports)
 {
-	for (size_t s = 0, at = 0; s < POLICY_PORT_SPACES; s++) {
-		const struct policy_port_space *space = &policy_port_spaces[s];
-		size_t count = 0;
+	size_t at = count_ranges(ports, 0, IPPROTO_TCP);
 
-		while (at + count < ports->count &&
-		       ports->items[at + count].protocol == space->protocol)
-			count++;
+	if (is_any(ports, at)) {
+		print_ranges(out, ports, 0, at);
+		fputs("/ANY", out);
+		at *= 3;
+	} else {
+		at = 0;
+	}
+	for (size_t s = 0; s < POLICY_PORT_SPACES; s++) {
+		const struct policy_port_space *space = &policy_port_spaces[s];
+		size_t count = count_ranges(ports, at, space->protocol);
+
 		if (!count)
 			continue;
 		if (at)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* policy_ports: sets of protocols and ports, exact and short to print.
  *
- * In: ranges    Out: "80,443/TCP, 53/UDP", "all but 22/TCP", "all"
+ * In: ranges    Out: "80,443/TCP, 53/UDP", "53/ANY", "all but 22/TCP", "all"
  * Owns: its ranges    Thread: any
  *
  * The space that sets are taken from: ports 1 to 65535 of TCP, UDP and SCTP (no packet of a program

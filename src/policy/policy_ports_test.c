@@ -12,7 +12,7 @@
 #include "policy/policy_ports.h"
 #include "policy/policy_reach.h"
 
-#define RANGES_MAX 8
+#define RANGES_MAX 9
 
 static const struct format_case {
 	const char *name, *want;
@@ -61,6 +61,24 @@ static const struct format_case {
 	    { IPPROTO_ICMP, 0, 7 },
 	    { IPPROTO_ICMP, 9, 255 },
 	    { POLICY_PROTOCOL_OTHER, 0, 0 } } },
+	{ "the same of three protocols is ANY",
+	  "53,80-81/ANY, ICMP/8",
+	  POLICY_BOTH,
+	  { { IPPROTO_TCP, 53, 53 },
+	    { IPPROTO_TCP, 80, 81 },
+	    { IPPROTO_UDP, 53, 53 },
+	    { IPPROTO_UDP, 80, 81 },
+	    { IPPROTO_SCTP, 53, 53 },
+	    { IPPROTO_SCTP, 80, 81 },
+	    { IPPROTO_ICMP, 8, 8 } } },
+	{ "of two it is not",
+	  "53/TCP, 53/UDP",
+	  POLICY_BOTH,
+	  { { IPPROTO_TCP, 53, 53 }, { IPPROTO_UDP, 53, 53 } } },
+	{ "nor if one has more",
+	  "53/TCP, 53/UDP, 53-54/SCTP",
+	  POLICY_BOTH,
+	  { { IPPROTO_TCP, 53, 53 }, { IPPROTO_UDP, 53, 53 }, { IPPROTO_SCTP, 53, 54 } } },
 	{ "all three without the rest",
 	  "all/TCP, all/UDP, all/SCTP",
 	  POLICY_BOTH,
