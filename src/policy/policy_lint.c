@@ -130,10 +130,11 @@ static bool has_subjects(const struct linting *linting, const struct policy_sele
 	return false;
 }
 
-/* The namespace that a selector asks for and that is not there; NULL if there is none. */
+/* The namespace that a selector asks for and that is not there; NULL if there is none, or nothing is
+ * known of namespaces. */
 static const char *missing_namespace(const struct linting *linting, const struct selector *selector)
 {
-	for (size_t i = 0; i < selector->count; i++) {
+	for (size_t i = 0; linting->findings->knows_namespaces && i < selector->count; i++) {
 		const struct requirement *item = &selector->items[i];
 
 		if (item->op != SELECTOR_IN ||
@@ -234,21 +235,17 @@ static int check_idle(struct linting *linting, const struct policy_site *site)
 static int check_subject(struct linting *linting, const struct policy_site *site)
 {
 	const struct policy_selector *subject = site->spec->subject;
-	const char *missing = NULL;
+	const char *missing = missing_namespace(linting, subject->selector);
+	bool selects = has_subjects(linting, subject);
 
-	if (has_subjects(linting, subject))
-		return 0;
-	if (linting->findings->knows_namespaces)
-		missing = missing_namespace(linting, subject->selector);
-	if ((!missing && !linting->findings->knows_pods))
+	if (!missing && (selects || !linting->findings->knows_pods))
 		return 0;
 	if (!found(linting))
 		return -ENOMEM;
 	if (missing) {
 		fprintf(linting->out,
-			"selects no pod: there is no namespace %s; correct its name, or create it "
-			"first",
-			missing);
+			"%sthere is no namespace %s; correct its name, or create it first",
+			selects ? "" : "selects no pod: ", missing);
 		return report(linting, site, POLICY_WARNING, "no-such-namespace", 0);
 	}
 	fputs("selects no pod: none has ", linting->out);
@@ -297,20 +294,17 @@ static int check_peer(struct linting *linting, const struct policy_site *site,
 		      const struct policy_selector *selector)
 {
 	enum policy_severity severity = site->rule->rule->deny ? POLICY_NOTE : POLICY_WARNING;
-	const char *missing = NULL;
+	const char *missing = missing_namespace(linting, selector->selector);
+	bool somebody = has_peers(linting, selector);
 
-	if (has_peers(linting, selector))
-		return 0;
-	if (linting->findings->knows_namespaces)
-		missing = missing_namespace(linting, selector->selector);
-	if (!missing && !linting->findings->knows_pods)
+	if (!missing && (somebody || !linting->findings->knows_pods))
 		return 0;
 	if (!found_in(linting, site))
 		return -ENOMEM;
 	if (missing) {
 		fprintf(linting->out,
-			"%s nobody: there is no namespace %s; correct its name, or create it first",
-			peers_word(site), missing);
+			"%s%sthere is no namespace %s; correct its name, or create it first",
+			somebody ? "" : peers_word(site), somebody ? "" : " nobody: ", missing);
 		return report_rule(linting, site, severity, "no-such-namespace");
 	}
 	fprintf(linting->out, "%s nobody: no pod has ", peers_word(site));
