@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "policy/policy_words.h"
 #include "policy_input.h"
 
 #define FILES_MAX 64
@@ -122,32 +123,6 @@ static int answer_side(struct policy_scene *scene, const struct policy_probe *pr
 
 /* ---- printing */
 
-static void print_place(const char *file, unsigned int line)
-{
-	if (file && line)
-		printf(" (%s:%u)", file, line);
-	else if (file)
-		printf(" (%s)", file);
-	else
-		printf(" (applied%s", line ? ", line " : ")");
-	if (!file && line)
-		printf("%u)", line);
-}
-
-static const char *list_name(const struct policy_rule_name *rule)
-{
-	if (rule->direction == TD_INGRESS)
-		return rule->deny ? "ingressDeny" : "ingress";
-	return rule->deny ? "egressDeny" : "egress";
-}
-
-static void print_rule(const struct policy_rule_name *rule)
-{
-	printf("%s %s%s%s, %s[%u]", object_kind_name(rule->kind), rule->namespace,
-	       *rule->namespace ? "/" : "", rule->name, list_name(rule), rule->index);
-	print_place(rule->file, rule->line);
-}
-
 /* What decided if no rule of a policy did. */
 static const char *built_in_reason(const struct side *side)
 {
@@ -178,11 +153,12 @@ static void print_isolating(const struct side *side)
 	json_array_foreach (side->isolated_by, i, policy) {
 		const char *namespace = json_string_value(json_object_get(policy, "namespace"));
 
-		printf("  isolated by  %s %s%s%s",
+		printf("  isolated by  %s %s%s%s ",
 		       json_string_value(json_object_get(policy, "kind")), namespace,
 		       *namespace ? "/" : "", json_string_value(json_object_get(policy, "name")));
-		print_place(json_string_value(json_object_get(policy, "file")),
-			    (unsigned int)json_integer_value(json_object_get(policy, "line")));
+		policy_print_place(
+			stdout, json_string_value(json_object_get(policy, "file")),
+			(unsigned int)json_integer_value(json_object_get(policy, "line")));
 		putchar('\n');
 	}
 }
@@ -213,7 +189,7 @@ static void print_side(const struct side *side)
 	       side->subject->text, side_outcome(side));
 	if (side->rule) {
 		printf(" by ");
-		print_rule(side->rule);
+		policy_print_rule(stdout, side->rule);
 		putchar('\n');
 	} else {
 		printf(": %s\n", built_in_reason(side));
@@ -226,7 +202,7 @@ static void print_side(const struct side *side)
 	if (!side->nearest || side->fit == POLICY_FIT_NONE)
 		return;
 	printf("  nearest      ");
-	print_rule(side->nearest);
+	policy_print_rule(stdout, side->nearest);
 	printf(": allows %s\n", side->fit == POLICY_FIT_PEER ? "this peer, on other ports"
 							     : "this port, for other peers");
 }
@@ -237,8 +213,9 @@ static json_t *rule_json(const struct policy_rule_name *rule)
 		return json_null();
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s?, s:I}", "kind",
 			 object_kind_name(rule->kind), "namespace", rule->namespace, "name",
-			 rule->name, "list", list_name(rule), "index", (json_int_t)rule->index,
-			 "file", rule->file, "line", (json_int_t)rule->line);
+			 rule->name, "list", policy_list_name(rule->direction, rule->deny), "index",
+			 (json_int_t)rule->index, "file", rule->file, "line",
+			 (json_int_t)rule->line);
 }
 
 static json_t *side_json(const struct side *side)
