@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/util.h"
 #include "model/object.h"
 #include "source/batches.h"
 #include "source/text_file.h"
@@ -23,6 +24,9 @@ struct api_objects {
 	char *dir;
 	int dir_fd;
 	struct batches *batches;
+	struct api_objects_watch watch;
+	char **broken; /* names of files left alone */
+	size_t broken_count;
 };
 
 /* FNV-1a, 64 bits (RFC draft-eastlake-fnv). */
@@ -103,11 +107,99 @@ void api_objects_free(struct api_objects *objects)
 	if (!objects)
 		return;
 	batches_free(objects->batches);
+	for (size_t i = 0; i < objects->broken_count; i++)
+		free(objects->broken[i]);
+	free(objects->broken);
 	if (objects->dir_fd >= 0)
 		close(objects->dir_fd);
 	free(objects->dir);
 	free(objects);
 }
+
+/* ---- files left alone */
+
+/* Whether what is in force may be more than what is left without this object. Without its Pod a
+ * workload is isolated, and without its Service an address leads nowhere. */
+static bool opens_without(const char *name)
+{
+	static const enum object_kind closed[] = { OBJECT_NODE, OBJECT_POD, OBJECT_SERVICE,
+						   OBJECT_ENDPOINT_SLICE };
+	size_t length = strcspn(name, "_");
+
+	for (size_t i = 0; i < ARRAY_SIZE(closed); i++) {
+		const char *kind = object_kind_name(closed[i]);
+
+		if (strlen(kind) == length && strncmp(kind, name, length) == 0)
+			return false;
+	}
+	return true;
+}
+
+static size_t find_broken(const struct api_objects *objects, const char *name)
+{
+	size_t i = 0;
+
+	while (i < objects->broken_count && strcmp(objects->broken[i], name) != 0)
+		i++;
+	return i;
+}
+
+static int note_broken(struct api_objects *objects, const char *name, const struct diag *diag)
+{
+	_cleanup_free_ char *copy = strdup(name);
+	char **grown = reallocarray(objects->broken, objects->broken_count + 1, sizeof(*grown));
+
+	if (grown)
+		objects->broken = grown;
+	if (!grown || !copy)
+		return -ENOMEM;
+	grown[objects->broken_count++] = take_ptr(copy);
+	if (objects->watch.broken)
+		objects->watch.broken(name, diag, opens_without(name), objects->watch.data);
+	return 0;
+}
+
+static void forget_broken(struct api_objects *objects, const char *name)
+{
+	size_t i = find_broken(objects, name);
+	_cleanup_free_ char *found = NULL;
+
+	if (i == objects->broken_count)
+		return;
+	found = objects->broken[i];
+	objects->broken[i] = objects->broken[--objects->broken_count];
+	if (objects->watch.mended)
+		objects->watch.mended(found, objects->watch.data);
+}
+
+/* Those that somebody removed. */
+static void forget_removed(struct api_objects *objects)
+{
+	for (size_t i = objects->broken_count; i-- > 0;)
+		if (faccessat(objects->dir_fd, objects->broken[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno == ENOENT)
+			forget_broken(objects, objects->broken[i]);
+}
+
+const char *api_objects_missing(struct api_objects *objects)
+{
+	forget_removed(objects);
+	for (size_t i = 0; i < objects->broken_count; i++)
+		if (opens_without(objects->broken[i]))
+			return objects->broken[i];
+	return NULL;
+}
+
+bool api_objects_is_broken(const struct api_objects *objects, enum object_kind kind,
+			   const char *namespace, const char *name)
+{
+	char file[NAME_MAX + 1];
+
+	file_name(kind, namespace, name, file);
+	return find_broken(objects, file) < objects->broken_count;
+}
+
+/* ---- at start */
 
 /* The one object that a file of this name may hold. */
 static int load_text(const char *name, const char *shown, const char *text, size_t length,
@@ -134,8 +226,6 @@ struct loading {
 	struct api_objects *objects;
 	struct store_change *changes;
 	size_t count, capacity;
-	void (*broken)(const char *file, const struct diag *diag, void *data);
-	void *data;
 };
 
 static void loading_clear(struct loading *loading)
@@ -179,11 +269,8 @@ static int loading_take(struct loading *loading, const char *name, const char *s
 
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0) {
-		if (loading->broken)
-			loading->broken(name, &diag, loading->data);
-		return 0;
-	}
+	if (r < 0)
+		return note_broken(loading->objects, name, &diag);
 	r = loading_add(loading, object);
 	if (r == 0)
 		take_ptr(object);
@@ -203,11 +290,8 @@ static int load_file(struct loading *loading, const char *name)
 	r = text_file_read(objects->dir_fd, name, shown, &text, &length, NULL, &diag);
 	if (r == -ENOMEM)
 		return r;
-	if (r == 0)
-		return loading_take(loading, name, shown, text, length);
-	if (loading->broken)
-		loading->broken(name, &diag, loading->data);
-	return 0;
+	return r == 0 ? loading_take(loading, name, shown, text, length)
+		      : note_broken(objects, name, &diag);
 }
 
 static void loading_drop(struct loading *loading, const char *name)
@@ -234,21 +318,20 @@ static int load_pending(const char *name, const char *text, size_t length, void 
 	if (text && !copy)
 		return -ENOMEM;
 	loading_drop(loading, name);
+	forget_broken(loading->objects, name);
 	snprintf(shown, sizeof(shown), "%s/%s", loading->objects->dir, name);
 	return text ? loading_take(loading, name, shown, copy, length) : 0;
 }
 
-int api_objects_load(struct api_objects *objects,
-		     void (*broken)(const char *file, const struct diag *diag, void *data),
-		     void *data, struct diag *diag)
+int api_objects_load(struct api_objects *objects, const struct api_objects_watch *watch,
+		     struct diag *diag)
 {
-	_cleanup_(loading_clear) struct loading loading = { .objects = objects,
-							    .broken = broken,
-							    .data = data };
+	_cleanup_(loading_clear) struct loading loading = { .objects = objects };
 	_cleanup_(closedirp) DIR *dir = list_dir(objects->dir_fd);
 	struct dirent *entry;
 	int r = 0;
 
+	objects->watch = *watch;
 	if (!dir)
 		return -errno;
 	while (r == 0 && (entry = readdir(dir)))
@@ -258,6 +341,8 @@ int api_objects_load(struct api_objects *objects,
 		r = batches_for_each_pending(objects->batches, load_pending, &loading);
 	return r < 0 ? r : store_commit(objects->store, loading.changes, loading.count, diag);
 }
+
+/* ---- changes */
 
 static int disk_error(struct api_objects *objects, int error, const char *consequence,
 		      struct diag *diag)
@@ -288,6 +373,17 @@ static int write_batch(struct api_objects *objects, const struct store_change *c
 	return batches_sync(objects->batches);
 }
 
+static void forget_changed(struct api_objects *objects, const struct store_change *changes,
+			   size_t count)
+{
+	char name[NAME_MAX + 1];
+
+	for (size_t i = 0; i < count && objects->broken_count; i++) {
+		change_file_name(&changes[i], name);
+		forget_broken(objects, name);
+	}
+}
+
 int api_objects_commit(struct api_objects *objects, const struct store_change *changes,
 		       size_t count, struct diag *diag)
 {
@@ -303,6 +399,7 @@ int api_objects_commit(struct api_objects *objects, const struct store_change *c
 		batches_abandon(objects->batches);
 		return r;
 	}
+	forget_changed(objects, changes, count);
 	r = batches_commit(objects->batches);
 	if (r < 0)
 		return disk_error(objects, r,

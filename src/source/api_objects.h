@@ -8,9 +8,10 @@
  * A file is the object's own text. What is committed together is made durable together, by two
  * flushes however many objects there are, before the caller may answer; the objects' own files
  * follow (batches.h). A file that does not parse, or whose name is not its object's, is reported and
- * left alone. */
+ * left alone until its object is applied again or deleted, or somebody removes the file. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -24,12 +25,25 @@ int api_objects_open(const char *dir, struct store *store, struct api_objects **
 void api_objects_free(struct api_objects *objects);
 DEFINE_FREEP(api_objects);
 
+/* Told of each file that is left alone, and when it no longer is. opens: its object may be one that
+ * denies: a policy, a Namespace that policies select by, or what cannot be told by the file's name. */
+struct api_objects_watch {
+	void (*broken)(const char *file, const struct diag *diag, bool opens, void *data);
+	void (*mended)(const char *file, void *data);
+	void *data;
+};
+
 /* Puts every kept object into the store in one commit. Call it before files are read: the store
- * refuses API objects that a file already holds. broken (may be NULL) is called for each file that
- * is left alone. -EINVAL with diag set (from the store), -errno. */
-int api_objects_load(struct api_objects *objects,
-		     void (*broken)(const char *file, const struct diag *diag, void *data),
-		     void *data, struct diag *diag);
+ * refuses API objects that a file already holds. watch is copied; its functions may be NULL. -EINVAL
+ * with diag set (from the store), -errno. */
+int api_objects_load(struct api_objects *objects, const struct api_objects_watch *watch,
+		     struct diag *diag);
+/* A file left alone that may hold an object that denies: what the store has is not all there is, and
+ * must not replace what is in force. Borrowed until the next call. NULL: none. */
+const char *api_objects_missing(struct api_objects *objects);
+/* Whether this object's file is one of those left alone. */
+bool api_objects_is_broken(const struct api_objects *objects, enum object_kind kind,
+			   const char *namespace, const char *name);
 
 /* store_commit() of changes that must all be of origin STORE_API, made durable: 0 means they are in
  * force and on the disk. On failure neither store nor files have changed: -EINVAL with diag set if

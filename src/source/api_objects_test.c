@@ -18,10 +18,10 @@ struct fixture {
 	struct store *store;
 	struct api_objects *objects;
 	struct diag diag;
-	char broken[512];
+	char broken[512], mended[512];
 };
 
-static void note_broken(const char *file, const struct diag *diag, void *data)
+static void note_broken(const char *file, const struct diag *diag, bool opens, void *data)
 {
 	struct fixture *fixture = data;
 
@@ -29,16 +29,24 @@ static void note_broken(const char *file, const struct diag *diag, void *data)
 	assert_true(diag_is_set(diag));
 }
 
+static void note_mended(const char *file, void *data)
+{
+	struct fixture *fixture = data;
+
+	strcat(strcat(fixture->mended, file), " ");
+}
+
 /* The agent starts: nothing in memory, what there is on the disk. */
 static void restart(struct fixture *fixture)
 {
+	const struct api_objects_watch watch = { note_broken, note_mended, fixture };
+
 	api_objects_free(fixture->objects);
 	store_free(fixture->store);
-	fixture->broken[0] = '\0';
+	fixture->broken[0] = fixture->mended[0] = '\0';
 	assert_int_equal(store_new(&fixture->store), 0);
 	assert_int_equal(api_objects_open(fixture->dir, fixture->store, &fixture->objects), 0);
-	assert_int_equal(api_objects_load(fixture->objects, note_broken, fixture, &fixture->diag),
-			 0);
+	assert_int_equal(api_objects_load(fixture->objects, &watch, &fixture->diag), 0);
 }
 
 static int set_up(void **state)
@@ -171,6 +179,87 @@ static void a_broken_file_is_reported_and_left_alone(void **state)
 	assert_int_equal(count_files(fixture), 4);
 }
 
+#define POLICY_FILE "CiliumNetworkPolicy_default_p.yaml"
+#define POLICY                                                                                     \
+	"apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p}\n"               \
+	"spec: {endpointSelector: {}}\n"
+
+static void what_may_deny_is_missed_while_it_cannot_be_read(void **state)
+{
+	static const struct {
+		const char *file;
+		bool missed;
+	} cases[] = {
+		{ POLICY_FILE, true },
+		{ "NetworkPolicy_default_p.yaml", true },
+		{ "CiliumClusterwideNetworkPolicy__p.yaml", true },
+		{ "Namespace__default.yaml", true },
+		{ "batch-0000000000000001.yaml", true },
+		{ "Podium_default_p.yaml", true },
+		{ "x.yaml", true },
+		{ "Pod_default_p.yaml", false },
+		{ "Service_default_p.yaml", false },
+		{ "EndpointSlice_default_p.yaml", false },
+		{ "Node__p.yaml", false },
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char path[256];
+		const char *missing;
+
+		put_file(fixture, cases[i].file, "kind: [");
+		restart(fixture);
+		missing = api_objects_missing(fixture->objects);
+		if (cases[i].missed != (missing && strcmp(missing, cases[i].file) == 0))
+			fail_msg("%s: missing is %s", cases[i].file, missing ? missing : "nothing");
+		snprintf(path, sizeof(path), "%s/%s", fixture->dir, cases[i].file);
+		assert_int_equal(unlink(path), 0);
+		assert_null(api_objects_missing(fixture->objects));
+		if (cases[i].missed)
+			assert_string_equal(fixture->mended, fixture->broken);
+	}
+}
+
+static void a_broken_object_that_is_applied_again_is_mended(void **state)
+{
+	struct fixture *fixture = *state;
+
+	put_file(fixture, POLICY_FILE, "kind: [");
+	put_file(fixture, "Pod_default_x.yaml", "");
+	restart(fixture);
+	assert_true(api_objects_is_broken(fixture->objects, OBJECT_POD, "default", "x"));
+	assert_false(api_objects_is_broken(fixture->objects, OBJECT_POD, "default", "y"));
+	assert_int_equal(apply(fixture, POLICY), 0);
+	assert_null(api_objects_missing(fixture->objects));
+	assert_string_equal(fixture->mended, POLICY_FILE " ");
+	assert_int_equal(delete_pod(fixture, "x"), 0);
+	assert_false(api_objects_is_broken(fixture->objects, OBJECT_POD, "default", "x"));
+	assert_int_equal(api_objects_settle(fixture->objects), 0);
+	restart(fixture);
+	assert_string_equal(fixture->broken, "");
+	assert_int_equal(store_count(fixture->store, OBJECT_CILIUM_NETWORK_POLICY), 1);
+}
+
+/* On a disk without room a batch stays one: here a directory is in the way of its first file. */
+static void what_a_batch_says_counts_for_a_broken_file(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/.settle-0", fixture->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(apply(fixture, POLICY), 0);
+	assert_true(api_objects_settle(fixture->objects) < 0);
+	put_file(fixture, POLICY_FILE, "kind: [");
+	put_file(fixture, ".batch-00000000000000ff", "put 99999 Pod_default_w.yaml\nshort");
+	restart(fixture);
+	assert_string_equal(fixture->broken, POLICY_FILE " .batch-00000000000000ff ");
+	assert_string_equal(fixture->mended, POLICY_FILE " ");
+	assert_int_equal(store_count(fixture->store, OBJECT_CILIUM_NETWORK_POLICY), 1);
+	assert_string_equal(api_objects_missing(fixture->objects), ".batch-00000000000000ff");
+}
+
 static void what_an_interrupted_write_left_is_removed(void **state)
 {
 	struct fixture *fixture = *state;
@@ -225,6 +314,9 @@ int main(void)
 		API_TEST(what_was_deleted_stays_deleted),
 		API_TEST(a_refused_change_leaves_no_file),
 		API_TEST(a_broken_file_is_reported_and_left_alone),
+		API_TEST(what_may_deny_is_missed_while_it_cannot_be_read),
+		API_TEST(a_broken_object_that_is_applied_again_is_mended),
+		API_TEST(what_a_batch_says_counts_for_a_broken_file),
 		API_TEST(what_an_interrupted_write_left_is_removed),
 		API_TEST(names_longer_than_a_files_name_keep_apart),
 		API_TEST(nothing_changes_when_the_disk_does_not_write),

@@ -421,7 +421,7 @@ static int visit_batch(int dir_fd, unsigned long long number,
 		return r;
 	/* All of it or nothing. */
 	if (for_each_change(dir_fd, &contents, check_change) < 0)
-		return 0;
+		return fn(name, contents.text ? contents.text : "", contents.length, data);
 	reader = (struct reader){ contents.text, contents.text + contents.length };
 	while ((r = read_change(&reader, &change)) > 0) {
 		r = fn(change.name, change.text, change.length, data);

@@ -24,7 +24,8 @@ struct batches;
  * that cannot be read (a disk that lies) becomes batch-NUMBER.yaml, for the caller to report. -errno. */
 int batches_new(int dir_fd, struct batches **ret);
 /* What the files do not say yet: names with their text, which is not NUL-terminated, or NULL: deleted.
- * Oldest first. To be called before the first commit. fn's first negative value ends it and is
+ * A batch that cannot be read, on a disk where it could not be renamed, comes under its own name. Oldest
+ * first. To be called before the first commit. fn's first negative value ends it and is
  * returned. -errno. */
 int batches_for_each_pending(const struct batches *batches,
 			     int (*fn)(const char *name, const char *text, size_t length,

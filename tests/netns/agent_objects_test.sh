@@ -87,6 +87,49 @@ stop_agent n1
 start_agent n1
 check_match "and it stays deleted" "$(td n1 get cnp)" 'no objects'
 
+# --- an applied policy that cannot be read any more
+kept=$W/n1/state/objects/CiliumNetworkPolicy_default_q.yaml
+policy q 81 | applied >/dev/null
+settled() { [ -e "$kept" ] && ! compgen -G "$W/n1/state/objects/.batch-*" >/dev/null; }
+wait_for 5 settled
+echo 'kind: [' >"$kept"
+check "an agent that cannot read a policy starts" restart_unwell
+check_not "what the policy denied stays denied" port_open 80
+check "and what it allowed allowed" port_open 81
+status=$(td n1 status)
+check_match "status names the file, and what is wrong" "$status" "$kept:[0-9]+: found"
+check_match "with the consequence" "$status" 'what was in force stays so.*new workloads are not connected'
+check_match "and what to do" "$status" 'apply the object again, or delete it'
+refused=$(td n1 run --name default/late -- true 2>&1)
+check_match "new workloads are refused, saying why" "$refused" "$kept cannot be read and may be a policy"
+policy other 80 | applied >/dev/null
+check_not "nothing else changes what is in force" port_open 80
+check_match "applied again it is there" "$(policy q 81 | applied)" 'default/q created'
+check "and nothing is wrong" td n1 status
+check "what was applied meanwhile is in force" port_open 80
+td n1 delete cnp other >/dev/null
+wait_for 5 settled
+echo 'kind: [' >"$kept"
+restart_unwell
+check "or it is deleted" td n1 delete cnp q
+check "and nothing is wrong" td n1 status
+check "nor denied" port_open 80
+wait_for 5 test ! -e "$kept"
+
+node_new n2
+mkdir -p "$W/n2/state/objects"
+echo 'kind: [' >"$W/n2/state/objects/CiliumNetworkPolicy_default_q.yaml"
+agent_config n2 >"$W/n2/tendril.yaml"
+nsenter --net="$W/ns/n2" "${TD_AGENT:-$TD_BUILD/tendrild}" --config="$W/n2/tendril.yaml" >>"$W/n2/agent.log" 2>&1 &
+echo $! >"$W/n2/agent.pid"
+check "without anything in the kernel it starts too" wait_for 20 td n2 get
+check_not "and connects nobody" td n2 run --name default/late -- true
+check "the node's own traffic goes on" icmp n2 "$WORLD4"
+rm "$W/n2/state/objects/CiliumNetworkPolicy_default_q.yaml"
+check "until the file is removed" td n2 run --name default/late -- true
+check "and nothing is wrong" td n2 status
+stop_agent n2
+
 # --- a disk with room for what is committed, and for nothing else
 stop_agent n1
 mount -t tmpfs -o size=64k tmpfs "$W/n1/state"

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "endpoints_internal.h"
 #include "lockdown.h"
+#include "sources.h"
 
 #define DEFAULT_NAMESPACE "default"
 #define ID_MAX            65535
@@ -205,6 +206,20 @@ static int add_device(struct adding *adding, struct workload *workload)
 	return r;
 }
 
+/* diag_set() keeps what is said first. */
+static void tell_not_enforced(const struct agent *agent, int error, struct diag *diag)
+{
+	const char *missing = sources_missing(agent->sources);
+
+	if (missing)
+		diag_set(diag, NULL, 0,
+			 "%s/objects/%s cannot be read and may be a policy for it, so it is not "
+			 "connected; see tendril status",
+			 agent->settings.state_dir, missing);
+	diag_set(diag, NULL, 0, "its policy could not be put in force (%s), so it is not connected",
+		 log_strerror(error));
+}
+
 static int enforce(struct adding *adding, const struct workload *workload)
 {
 	const struct agent *agent = adding->endpoints->agent;
@@ -212,13 +227,10 @@ static int enforce(struct adding *adding, const struct workload *workload)
 
 	if (r == 0 && lockdown_has(agent, workload->identity))
 		r = -E2BIG;
-	if (r < 0) {
-		diag_set(adding->diag, NULL, 0,
-			 "its policy could not be put in force (%s), so it is not connected",
-			 log_strerror(r));
-		return refuse(adding, r, REFUSED_POLICY);
-	}
-	return 0;
+	if (r == 0)
+		return 0;
+	tell_not_enforced(agent, r, adding->diag);
+	return refuse(adding, r, REFUSED_POLICY);
 }
 
 /* Everything after the workload is in the list; on error the caller takes it out again. */

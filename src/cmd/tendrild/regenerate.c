@@ -13,6 +13,7 @@
 #include "lockdown.h"
 #include "node_watch.h"
 #include "publish.h"
+#include "sources.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS   30000
@@ -553,23 +554,24 @@ static const struct step {
 	unsigned int dirty;
 	const char *name;
 	bool enforcing; /* an ADD may not succeed without it */
+	bool whole;     /* waits until every policy that was applied is known */
 	int (*run)(struct regenerate *regenerate);
 	const char *consequence, *remedy;
 } steps[] = {
-	{ DIRTY_MODES, "policy modes", true, do_modes,
+	{ DIRTY_MODES, "policy modes", true, true, do_modes,
 	  "what was audited is, and what was enforced is; new workloads are not connected",
 	  "free memory" },
-	{ DIRTY_IDENTITIES, "identities", true, do_identities,
+	{ DIRTY_IDENTITIES, "identities", true, false, do_identities,
 	  "workloads keep the identities and policies they had; new ones pass nothing",
 	  "free memory, or delete workloads with labels of their own" },
-	{ DIRTY_POLICY | DIRTY_SUBJECTS, "policy", true, do_policy,
+	{ DIRTY_POLICY | DIRTY_SUBJECTS, "policy", true, true, do_policy,
 	  "the policies enforced before stay in force; new workloads are not connected",
 	  "see the log; raise maps.policy, maps.class or maps.cidr if a map is full" },
-	{ DIRTY_HOST, "host addresses", true, do_host,
+	{ DIRTY_HOST, "host addresses", true, false, do_host,
 	  "traffic of the node may be judged as of the outside", "see the log" },
-	{ DIRTY_ENDPOINTS, "endpoints", true, do_endpoints, "new workloads pass nothing",
+	{ DIRTY_ENDPOINTS, "endpoints", true, false, do_endpoints, "new workloads pass nothing",
 	  "see the log; raise maps.addresses if it is full" },
-	{ DIRTY_SERVICES, "services", false, do_services,
+	{ DIRTY_SERVICES, "services", false, false, do_services,
 	  "connections to cluster IPs go to the backends known before",
 	  "see the log; raise maps.services or maps.backends if a map is full" },
 };
@@ -582,6 +584,11 @@ static int run_step(struct regenerate *regenerate, const struct step *step)
 
 	if (!dirty)
 		return 0;
+	/* Whatever is written without it may let pass what it denies. sources.c tells of it. */
+	if (step->whole && sources_missing(regenerate->agent->sources)) {
+		problem_clear(problems, step->name);
+		return -EBADMSG;
+	}
 	r = step->run(regenerate);
 	if (r < 0) {
 		problem_set(problems, step->name, step->consequence, step->remedy,

@@ -8,7 +8,8 @@
  * Changes of one loop iteration are done together. If a step fails, it and the ones behind it stay
  * dirty and are tried again with a growing pause; the problem is reported. Until then the kernel
  * keeps enforcing what it enforced, and a workload whose identity has no tables passes nothing. Tables
- * too big for their map are not such a failure: lockdown.h. */
+ * too big for their map are not such a failure: lockdown.h. A policy that was applied and cannot be
+ * read (sources_missing()) is one: everything from the policy step on waits for it. */
 #pragma once
 
 #include <stdbool.h>

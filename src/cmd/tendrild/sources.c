@@ -19,21 +19,34 @@ struct sources {
 	struct inventory_files *inventory; /* NULL: no inventory.dir */
 };
 
-/* One problem per file: the key is its path. */
-static void report_broken(const char *file, const struct diag *diag, void *data)
+/* One problem per file: the key is its name. */
+static void on_broken(const char *file, const struct diag *diag, bool opens, void *data)
 {
 	struct sources *sources = data;
 	char text[DIAG_TEXT_MAX + DIAG_FILE_MAX + 16];
 
 	diag_format(diag, text, sizeof(text));
-	problem_set(&sources->agent->problems, file,
-		    "objects of this file are as they were before, or not there",
-		    "correct the file, or remove it", "%s", text);
+	if (opens)
+		problem_set(&sources->agent->problems, file,
+			    "it may be a policy that denies: what was in force stays so, no change "
+			    "comes into force, and new workloads are not connected",
+			    "apply the object again, or delete it, or remove the file", "%s", text);
+	else
+		problem_set(&sources->agent->problems, file, "the object is not there",
+			    "apply the object again, or delete it, or remove the file", "%s", text);
+}
+
+static void on_mended(const char *file, void *data)
+{
+	struct sources *sources = data;
+
+	problem_clear(&sources->agent->problems, file);
 }
 
 static int open_api(struct sources *sources, struct diag *diag)
 {
 	const char *state_dir = sources->agent->settings.state_dir;
+	const struct api_objects_watch watch = { on_broken, on_mended, sources };
 	_cleanup_free_ char *dir = NULL;
 	int r = dir_make(state_dir, 0755);
 
@@ -48,7 +61,7 @@ static int open_api(struct sources *sources, struct diag *diag)
 		diag_set(diag, dir, 0, "cannot be opened: %s", log_strerror(r));
 		return r;
 	}
-	return api_objects_load(sources->api, report_broken, sources, diag);
+	return api_objects_load(sources->api, &watch, diag);
 }
 
 static int open_files(struct sources *sources, struct diag *diag)
@@ -195,7 +208,8 @@ int sources_delete(struct sources *sources, enum object_kind kind, const char *n
 	const struct object *file = store_get_from(store, STORE_FILE, kind, namespace, name);
 	int r;
 
-	if (!store_get_from(store, STORE_API, kind, namespace, name)) {
+	if (!store_get_from(store, STORE_API, kind, namespace, name) &&
+	    !api_objects_is_broken(sources->api, kind, namespace, name)) {
 		if (!file)
 			return -ENOENT;
 		return diag_set(diag, file->file, file->line,
@@ -206,6 +220,11 @@ int sources_delete(struct sources *sources, enum object_kind kind, const char *n
 	if (r == 0)
 		regenerate_now(sources->agent->regenerate);
 	return r;
+}
+
+const char *sources_missing(const struct sources *sources)
+{
+	return sources && sources->api ? api_objects_missing(sources->api) : NULL;
 }
 
 struct telling {

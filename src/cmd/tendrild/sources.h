@@ -29,5 +29,10 @@ int sources_apply(struct sources *sources, const char *text, size_t len, const c
 int sources_delete(struct sources *sources, enum object_kind kind, const char *namespace,
 		   const char *name, struct diag *diag);
 
+/* An applied object that may deny something and cannot be read: the file in state_dir/objects, borrowed
+ * until the next call. While there is one, what the kernel enforces must not be replaced by what the
+ * store says. NULL: none. */
+const char *sources_missing(const struct sources *sources);
+
 /* Appends {what, consequence, do} for each file that is not in force as it stands. */
 void sources_add_problems(const struct sources *sources, json_t *problems);
