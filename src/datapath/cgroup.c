@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
 
 #include <bpf/bpf.h>
 
@@ -94,6 +97,22 @@ static int remove_stale(const char *name, void *data)
 			return 0;
 	}
 	return pins_remove(stale->pins, PIN_LINK, name);
+}
+
+int cgroup_check(const char *root, struct diag *diag)
+{
+	struct statfs status;
+
+	if (statfs(root, &status) < 0)
+		return diag_set(diag, NULL, 0,
+				"cgroup_root: found %s (%s), expected a directory of cgroup v2",
+				root, strerror(errno));
+	if (status.f_type != CGROUP2_SUPER_MAGIC)
+		return diag_set(diag, NULL, 0,
+				"cgroup_root: found %s, which is not in cgroup v2, expected a "
+				"directory where cgroup2 is mounted or below",
+				root);
+	return 0;
 }
 
 int cgroup_attach(const struct pins *pins, const char *root, const struct cgroup_progs *progs,

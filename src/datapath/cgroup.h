@@ -28,6 +28,8 @@ struct cgroup_progs {
 int cgroup_progs_take(struct cgroup_progs *progs, struct bpf_object *object);
 void cgroup_progs_close(struct cgroup_progs *progs);
 
+/* Whether programs can be attached to this directory: -EINVAL with diag set if it is none of cgroup v2. */
+int cgroup_check(const char *root, struct diag *diag);
 /* Attaches what is missing, puts these programs where older ones are, and removes links of programs
  * this build has not. root NULL: removes all. */
 int cgroup_attach(const struct pins *pins, const char *root, const struct cgroup_progs *progs,

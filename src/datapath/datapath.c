@@ -156,6 +156,8 @@ int datapath_open(const struct datapath_options *options, struct datapath **ret,
 	if (!datapath)
 		return -ENOMEM;
 	r = copy_options(options, &datapath->options);
+	if (r == 0 && options->cgroup_root)
+		r = cgroup_check(options->cgroup_root, diag);
 	if (r == 0)
 		r = open_node(datapath, diag);
 	if (r == 0)

@@ -48,7 +48,7 @@ struct datapath;
  * earlier run. Uplinks and the node's addresses are synced. The first datapath_commit() puts the
  * programs into force; before it the caller syncs every table, since maps whose shape changed are
  * new and empty. A crash at any instant leaves the old or the new in force, never neither.
- * -EBUSY: another agent holds bpf_dir; -EPROTO: pins of an incompatible build; -errno; diag says
+ * -EINVAL: cgroup_root is none, and nothing was touched; -EBUSY: another agent holds bpf_dir; -EPROTO: pins of an incompatible build; -errno; diag says
  * which program or map and what the kernel said. */
 int datapath_open(const struct datapath_options *options, struct datapath **ret, struct diag *diag);
 /* Closes our fds; everything pinned goes on. */
@@ -113,6 +113,10 @@ int datapath_sync_policy(struct datapath *datapath, const struct policy_subject 
 const uint32_t *datapath_policy_refused(const struct datapath *datapath, size_t *count);
 int datapath_sync_services(struct datapath *datapath, const struct service_table *table);
 int datapath_commit(struct datapath *datapath);
+/* The socket programs of this build on the cgroup root: what datapath_commit() tried when it put the
+ * others into force, and may be tried again alone. 0: they are there, or it is not their turn yet;
+ * -errno with diag set. */
+int datapath_attach_sockets(struct datapath *datapath, struct diag *diag);
 /* What has to wait a moment: tables nobody reads any more, the last build's programs and maps, tcx
  * links in the place of filters. To be called about every second. true: something is left to do. */
 bool datapath_maintain(struct datapath *datapath);

@@ -26,7 +26,7 @@ struct pending_load {
 	int gc_start_fd;            /* -1: none */
 	bool migrate;               /* connections of a predecessor exist */
 	bool recount;               /* the timer's state is new: it does not know what waits */
-	struct cgroup_progs socket; /* to be attached at the switch */
+	struct cgroup_progs socket; /* to be attached behind the switch */
 };
 
 /* Devices whose programs are attached by filters and wait for links. */

@@ -104,16 +104,25 @@ int datapath_switch(struct datapath *datapath, struct diag *diag)
 	r = datapath_migrate(datapath);
 	if (r == 0)
 		r = map_set_settle(&datapath->maps);
-	if (r == 0)
-		r = cgroup_attach(&datapath->pins, datapath->options.cgroup_root, &pending->socket,
-				  diag);
 	if (r < 0)
 		return r;
 	closep(&pending->gc_start_fd);
 	pending->gc_start_fd = -1;
-	cgroup_progs_close(&pending->socket);
 	pending->any = false;
 	return 0;
+}
+
+int datapath_attach_sockets(struct datapath *datapath, struct diag *diag)
+{
+	struct cgroup_progs *progs = &datapath->pending.socket;
+	int r;
+
+	if (datapath->pending.any || !progs->count)
+		return 0;
+	r = cgroup_attach(&datapath->pins, datapath->options.cgroup_root, progs, diag);
+	if (r == 0)
+		cgroup_progs_close(progs);
+	return r;
 }
 
 /* Changes of policy, addresses and CIDRs come into force for connections that exist. */
@@ -127,10 +136,14 @@ int datapath_commit(struct datapath *datapath)
 		return datapath_write_config(datapath);
 	}
 	r = datapath_switch(datapath, &diag);
-	if (r < 0)
+	if (r < 0) {
 		log_error("datapath", "this build's programs are not in force yet",
 			  LOG_STR("reason", diag.text), LOG_ERR(r));
-	return r;
+		return r;
+	}
+	/* The caller hears of it when it calls this itself. */
+	datapath_attach_sockets(datapath, &diag);
+	return 0;
 }
 
 static void empty_other_half(struct datapath *datapath)

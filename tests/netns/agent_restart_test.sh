@@ -100,6 +100,14 @@ check_equal "a second agent ends with an error" "$?" 1
 check_match "and says who holds the directory" "$second" "another tendrild.*process $(cat "$W/n1/agent.pid")"
 check "the first one is unharmed" ready
 
+# --- no cgroup
+stop_agent n1
+refused=$(on n1 timeout 10 "$TD_BUILD/tendrild" --config="$W/n1/tendril.yaml" --cgroup_root="$W" 2>&1)
+check_equal "a cgroup root that is none keeps the agent from starting" "$?" 1
+check_match "and is named" "$refused" "cgroup_root: found $W, which is not in cgroup v2"
+check_not "without having been ready" grep -q ready <<<"$refused"
+start_agent n1
+
 # --- SIGHUP: the log's level
 echo 'log: {level: debug}' >>"$W/n1/tendril.yaml"
 kill -HUP "$(cat "$W/n1/agent.pid")"

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/stat.h>
 #include <netinet/in.h>
 #include <cmocka.h>
 
@@ -319,9 +320,68 @@ static void a_pod_whose_programs_got_lost_is_found_and_healed(void **state)
 	datapath_close(datapath);
 }
 
+static void a_cgroup_root_of_no_cgroup_is_refused_before_anything_is_done(void **state)
+{
+	struct datapath_options options = fixture_options();
+	struct datapath *datapath = NULL;
+	struct diag diag = { 0 };
+
+	options.cgroup_root = sandbox_dir();
+	assert_int_equal(datapath_open(&options, &datapath, &diag), -EINVAL);
+	assert_non_null(strstr(diag.text, "is not in cgroup v2"));
+	options.cgroup_root = "/nonexistent";
+	diag = (struct diag){ 0 };
+	assert_int_equal(datapath_open(&options, &datapath, &diag), -EINVAL);
+	assert_non_null(strstr(diag.text, "/nonexistent (No such file"));
+}
+
+static struct td_config config_in_force(void)
+{
+	struct td_config config;
+	uint32_t zero = 0;
+
+	assert_true(fixture_map_get("td_config", &zero, &config));
+	return config;
+}
+
+/* The cgroup goes between the look at it and the switch. */
+static void sockets_that_cannot_be_attached_do_not_repeat_the_switch(void **state)
+{
+	struct datapath_options options = fixture_options();
+	struct td_config before, after;
+	struct datapath *datapath;
+	struct diag diag = { 0 };
+	char cgroup[160];
+
+	snprintf(cgroup, sizeof(cgroup), "%s/cgroup2/td-state-%d", sandbox_dir(), getpid());
+	assert_int_equal(sandbox_sh(NULL, "mkdir %s/cgroup2 && mount -t cgroup2 none %s/cgroup2",
+				    sandbox_dir(), sandbox_dir()),
+			 0);
+	assert_int_equal(mkdir(cgroup, 0700), 0);
+	options.cgroup_root = cgroup;
+	datapath = fixture_open(&options);
+	assert_int_equal(rmdir(cgroup), 0);
+	assert_int_equal(datapath_commit(datapath), 0);
+	before = config_in_force();
+	assert_int_equal(datapath_attach_sockets(datapath, &diag), -ENOENT);
+	assert_non_null(strstr(diag.text, cgroup));
+	after = config_in_force();
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(mkdir(cgroup, 0700), 0);
+	assert_int_equal(datapath_attach_sockets(datapath, &diag), 0);
+	assert_int_equal(sandbox_sh(NULL, "ls %s/*/links/cgroup-* >/dev/null", sandbox_bpffs()), 0);
+	assert_int_equal(rmdir(cgroup), 0);
+	datapath_close(datapath);
+	assert_int_equal(sandbox_sh(NULL, "umount %s/cgroup2 && rmdir %s/cgroup2", sandbox_dir(),
+				    sandbox_dir()),
+			 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cgroup_root_of_no_cgroup_is_refused_before_anything_is_done),
+		cmocka_unit_test(sockets_that_cannot_be_attached_do_not_repeat_the_switch),
 		cmocka_unit_test(a_restart_adopts_everything_and_breaks_nothing),
 		cmocka_unit_test(other_capacities_take_over_without_breaking_a_connection),
 		cmocka_unit_test(a_second_agent_is_refused),

@@ -620,6 +620,22 @@ static int commit(struct regenerate *regenerate)
 	return 0;
 }
 
+static int attach_sockets(struct regenerate *regenerate)
+{
+	struct problems *problems = &regenerate->agent->problems;
+	struct diag diag = {};
+	int r = datapath_attach_sockets(regenerate->agent->datapath, &diag);
+
+	if (r < 0)
+		problem_set(
+			problems, "sockets",
+			"connections to cluster IPs are translated as before this start, if at all",
+			"see cgroup_root in the configuration", "%s", diag.text);
+	else
+		problem_clear(problems, "sockets");
+	return r;
+}
+
 static int run_steps(struct regenerate *regenerate, bool *failed)
 {
 	int result = do_lost_policies(regenerate);
@@ -638,7 +654,7 @@ static int run_steps(struct regenerate *regenerate, bool *failed)
 		}
 	}
 	/* Programs and generation come into force together with the tables they need, or not yet. */
-	if (result == 0 && commit(regenerate) < 0)
+	if (result == 0 && (commit(regenerate) < 0 || attach_sockets(regenerate) < 0))
 		*failed = true;
 	return result;
 }
