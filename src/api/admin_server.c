@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "api/unix_listener.h"
 #include "api/unix_socket.h"
 #include "base/util.h"
 
@@ -25,11 +26,10 @@ struct client {
 
 struct admin_server {
 	struct MHD_Daemon *daemon;
-	struct admin_options options; /* socket_path: our copy */
-	char *path;
-	int listener;
+	struct admin_options options; /* socket_path: only while it is made */
+	struct unix_listener *listener;
 	uv_loop_t *loop;
-	uv_poll_t *listen_poll, *daemon_poll;
+	uv_poll_t *daemon_poll;
 	uv_timer_t *timer;
 	struct client *clients;
 	unsigned int client_count;
@@ -339,23 +339,27 @@ static void admit(struct admin_server *server, int fd, const struct ucred *peer)
 	}
 }
 
-static void on_listener_readable(uv_poll_t *poll, int status, int events)
+static void on_connected(int fd, const struct ucred *peer, void *data)
 {
-	struct admin_server *server = poll->data;
-	struct ucred peer;
-	int fd;
+	struct admin_server *server = data;
 
-	while ((fd = unix_socket_accept(server->listener, &peer)) >= 0) {
-		if (!unix_socket_peer_in_group(fd, &peer, server->options.group))
-			turn_away(fd, "403 Forbidden", "not_permitted",
-				  "only root and members of the admin group may use this socket");
-		else if (server->client_count >= ADMIN_CONNECTIONS_MAX)
-			turn_away(fd, "503 Service Unavailable", "busy",
-				  "too many requests at once; try again");
-		else
-			admit(server, fd, &peer);
-	}
+	if (!unix_socket_peer_in_group(fd, peer, server->options.group))
+		turn_away(fd, "403 Forbidden", "not_permitted",
+			  "only root and members of the admin group may use this socket");
+	else if (server->client_count >= ADMIN_CONNECTIONS_MAX)
+		turn_away(fd, "503 Service Unavailable", "busy",
+			  "too many requests at once; try again");
+	else
+		admit(server, fd, peer);
 	run_daemon(server);
+}
+
+static void on_strained(int error, void *data)
+{
+	struct admin_server *server = data;
+
+	if (server->options.strained)
+		server->options.strained(error, server->options.data);
 }
 
 static int start_daemon(struct admin_server *server)
@@ -390,7 +394,6 @@ static int start_watching(struct admin_server *server)
 {
 	const union MHD_DaemonInfo *info =
 		MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	int r;
 
 	if (!info || info->epoll_fd < 0)
 		return -EIO;
@@ -399,11 +402,23 @@ static int start_watching(struct admin_server *server)
 		return -ENOMEM;
 	uv_timer_init(server->loop, server->timer);
 	server->timer->data = server;
-	r = watch(server->loop, info->epoll_fd, on_daemon_readable, server, &server->daemon_poll);
-	if (r < 0)
-		return r;
-	return watch(server->loop, server->listener, on_listener_readable, server,
-		     &server->listen_poll);
+	return watch(server->loop, info->epoll_fd, on_daemon_readable, server,
+		     &server->daemon_poll);
+}
+
+static int start_listening(struct admin_server *server, struct diag *diag)
+{
+	const struct unix_listener_options options = {
+		.path = server->options.socket_path,
+		.uid = (uid_t)-1,
+		.gid = server->options.group,
+		.mode = 0660,
+		.connected = on_connected,
+		.strained = on_strained,
+		.data = server,
+	};
+
+	return unix_listener_new(server->loop, &options, &server->listener, diag);
 }
 
 int admin_server_new(uv_loop_t *loop, const struct admin_options *options,
@@ -418,21 +433,17 @@ int admin_server_new(uv_loop_t *loop, const struct admin_options *options,
 	server->options = *options;
 	if (!options->deadline_ms)
 		server->options.deadline_ms = ADMIN_DEADLINE_MS;
-	server->listener =
-		unix_socket_listen(options->socket_path, (uid_t)-1, options->group, 0660, diag);
-	if (server->listener < 0)
-		return server->listener;
-	server->path = strdup(options->socket_path);
-	if (!server->path)
-		return -ENOMEM;
-	server->options.socket_path = server->path;
 	r = start_daemon(server);
 	if (r == 0)
 		r = start_watching(server);
 	if (r < 0) {
-		diag_set(diag, server->path, 0, "cannot serve: %s", strerror(-r));
+		diag_set(diag, options->socket_path, 0, "cannot serve: %s", strerror(-r));
 		return r;
 	}
+	r = start_listening(server, diag);
+	if (r < 0)
+		return r;
+	server->options.socket_path = NULL;
 	*ret = take_ptr(server);
 	return 0;
 }
@@ -452,15 +463,10 @@ void admin_server_free(struct admin_server *server)
 {
 	if (!server)
 		return;
-	close_handle(server->listen_poll);
+	unix_listener_free(server->listener);
 	close_handle(server->daemon_poll);
 	close_handle(server->timer);
 	if (server->daemon)
 		MHD_stop_daemon(server->daemon);
-	if (server->listener >= 0)
-		close(server->listener);
-	if (server->path)
-		unlink(server->path);
-	free(server->path);
 	free(server);
 }

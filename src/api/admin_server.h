@@ -66,7 +66,8 @@ struct admin_options {
 	unsigned int deadline_ms; /* 0: ADMIN_DEADLINE_MS */
 	const struct admin_route *routes;
 	size_t route_count;
-	void *data; /* for the handlers */
+	void (*strained)(int error, void *data); /* as in unix_listener.h; may be NULL */
+	void *data;                              /* for the handlers */
 };
 
 struct admin_server;

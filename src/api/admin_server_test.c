@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -61,6 +62,14 @@ static const struct admin_route routes[] = {
 	{ "POST", "/refuse", refuses },
 };
 
+static int told, told_error; /* how often strained was called, and with what at last */
+
+static void note_strained(int error, void *data)
+{
+	told++;
+	told_error = error;
+}
+
 static int start_with(unsigned int deadline_ms)
 {
 	const struct admin_options options = {
@@ -69,9 +78,11 @@ static int start_with(unsigned int deadline_ms)
 		.deadline_ms = deadline_ms,
 		.routes = routes,
 		.route_count = ARRAY_SIZE(routes),
+		.strained = note_strained,
 	};
 	struct diag diag = {};
 
+	told = 0;
 	snprintf(socket_path, sizeof(socket_path), "/tmp/admin-test-%d.sock", getpid());
 	uv_loop_init(&loop);
 	return admin_server_new(&loop, &options, &server, &diag);
@@ -297,6 +308,55 @@ static void too_many_connections_are_refused_and_forgotten(void **state)
 	assert_int_equal(serve_while(many_at_once), 0);
 }
 
+static int asks(void)
+{
+	return call("GET", "/echo", NULL, 0, 200, "");
+}
+
+static unsigned int turns;
+
+static void count_turn(uv_prepare_t *prepare)
+{
+	turns++;
+}
+
+static struct rlimit descriptors;
+
+static void give_back(uv_timer_t *timer)
+{
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+}
+
+static void take_away(uv_timer_t *timer)
+{
+	const struct rlimit none = { 0, descriptors.rlim_max };
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	turns = 0;
+	uv_timer_start(timer, give_back, 500, 0);
+}
+
+/* For half a second there is none. */
+static void a_client_waits_for_a_descriptor_and_the_loop_sleeps(void **state)
+{
+	uv_prepare_t prepare;
+	uv_timer_t timer;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	uv_prepare_init(&loop, &prepare);
+	uv_prepare_start(&prepare, count_turn);
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, take_away, 0, 0);
+	assert_int_equal(serve_while(asks), 0);
+	assert_in_range(turns, 1, 100);
+	assert_int_equal(told, 2);
+	assert_int_equal(told_error, 0);
+	uv_close((uv_handle_t *)&prepare, NULL);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&loop, UV_RUN_NOWAIT);
+}
+
 static void a_file_in_the_way_is_not_removed(void **state)
 {
 	const struct admin_options options = { .socket_path = "/tmp", .group = (gid_t)-1 };
@@ -323,6 +383,8 @@ int main(void)
 						start_impatient, stop),
 		cmocka_unit_test_setup_teardown(too_many_connections_are_refused_and_forgotten,
 						start_impatient, stop),
+		cmocka_unit_test_setup_teardown(a_client_waits_for_a_descriptor_and_the_loop_sleeps,
+						start, stop),
 		cmocka_unit_test_setup_teardown(a_file_in_the_way_is_not_removed, start, stop),
 	};
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "api/unix_socket.h"
+#include "api/unix_listener.h"
 #include "base/util.h"
 
 #define OBSERVERS_MAX 8
@@ -38,11 +38,9 @@ struct observer {
 };
 
 struct tables_server {
-	struct tables_options options;
-	char *path;
+	struct tables_options options; /* socket_path: only while it is made */
 	uv_loop_t *loop;
-	uv_poll_t *poll;
-	int listener;
+	struct unix_listener *listener;
 	struct table tables[TABLES_KIND_COUNT];
 	struct table next; /* between begin and end */
 	enum tables_kind kind;
@@ -342,21 +340,24 @@ static void welcome(struct tables_server *server, int fd)
 	observer_flush(observer);
 }
 
-static void on_listener(uv_poll_t *poll, int status, int events)
+static void on_connected(int fd, const struct ucred *peer, void *data)
 {
-	struct tables_server *server = poll->data;
-	struct ucred peer;
-	int fd;
+	struct tables_server *server = data;
+	bool known = peer->uid == 0 ||
+		     (server->options.user != (uid_t)-1 && peer->uid == server->options.user);
 
-	while ((fd = unix_socket_accept(server->listener, &peer)) >= 0) {
-		bool known = peer.uid == 0 || (server->options.user != (uid_t)-1 &&
-					       peer.uid == server->options.user);
+	if (known && server->observer_count < OBSERVERS_MAX)
+		welcome(server, fd);
+	else
+		close(fd);
+}
 
-		if (known && server->observer_count < OBSERVERS_MAX)
-			welcome(server, fd);
-		else
-			close(fd);
-	}
+static void on_strained(int error, void *data)
+{
+	struct tables_server *server = data;
+
+	if (server->options.strained)
+		server->options.strained(error, server->options.data);
 }
 
 static void broadcast(struct tables_server *server, const uint8_t *frame, size_t len)
@@ -478,21 +479,19 @@ unsigned int tables_server_observers(const struct tables_server *server)
 	return server->observer_count;
 }
 
-static int start_listening(struct tables_server *server)
+static int start_listening(struct tables_server *server, struct diag *diag)
 {
-	uv_poll_t *poll = malloc(sizeof(*poll));
-	int r;
+	const struct unix_listener_options options = {
+		.path = server->options.socket_path,
+		.uid = server->options.user,
+		.gid = (gid_t)-1,
+		.mode = 0600,
+		.connected = on_connected,
+		.strained = on_strained,
+		.data = server,
+	};
 
-	if (!poll)
-		return -ENOMEM;
-	r = uv_poll_init(server->loop, poll, server->listener);
-	if (r < 0) {
-		free(poll);
-		return r;
-	}
-	poll->data = server;
-	server->poll = poll;
-	return uv_poll_start(poll, UV_READABLE, on_listener);
+	return unix_listener_new(server->loop, &options, &server->listener, diag);
 }
 
 int tables_server_new(uv_loop_t *loop, const struct tables_options *options,
@@ -505,24 +504,12 @@ int tables_server_new(uv_loop_t *loop, const struct tables_options *options,
 		return -ENOMEM;
 	server->loop = loop;
 	server->options = *options;
-	server->listener =
-		unix_socket_listen(options->socket_path, options->user, (gid_t)-1, 0600, diag);
-	if (server->listener < 0)
-		return server->listener;
-	server->path = strdup(options->socket_path);
-	if (!server->path)
-		return -ENOMEM;
-	server->options.socket_path = server->path;
-	r = start_listening(server);
+	r = start_listening(server, diag);
 	if (r < 0)
 		return r;
+	server->options.socket_path = NULL;
 	*ret = take_ptr(server);
 	return 0;
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-	free(handle);
 }
 
 void tables_server_free(struct tables_server *server)
@@ -531,15 +518,9 @@ void tables_server_free(struct tables_server *server)
 		return;
 	while (server->observers)
 		observer_close(server->observers);
-	if (server->poll)
-		uv_close((uv_handle_t *)server->poll, free_handle);
-	if (server->listener >= 0)
-		close(server->listener);
-	if (server->path)
-		unlink(server->path);
+	unix_listener_free(server->listener);
 	for (int kind = 0; kind < TABLES_KIND_COUNT; kind++)
 		table_clear(&server->tables[kind]);
 	table_clear(&server->next);
-	free(server->path);
 	free(server);
 }

@@ -39,6 +39,7 @@ struct tables_options {
 	 * server closes. Returns their number or -errno. What it puts into hello must live until the
 	 * next call. */
 	int (*hello)(Tendril__Tables__Hello *hello, int fds[3], void *data);
+	void (*strained)(int error, void *data); /* as in unix_listener.h; may be NULL */
 	void *data;
 };
 

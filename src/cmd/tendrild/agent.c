@@ -195,15 +195,33 @@ static uid_t observer_uid(const struct settings *settings)
 	return user ? user->pw_uid : (uid_t)-1;
 }
 
+/* Of either socket: what is missing is the process's, not the socket's. */
+static void on_strained(int error, void *data)
+{
+	struct agent *agent = data;
+
+	if (error < 0)
+		problem_set(
+			&agent->problems, "connections",
+			"commands, container runtimes and the observer have to wait",
+			"see who connects to the sockets in the run directory; raise LimitNOFILE of "
+			"the service",
+			"no connection can be accepted: %s", log_strerror(error));
+	else
+		problem_clear(&agent->problems, "connections");
+}
+
 static int listen_on_sockets(struct agent *agent, struct diag *diag)
 {
 	_cleanup_free_ char *admin_path = NULL, *observer_path = NULL;
 	struct admin_options admin = { .group = admin_gid(&agent->settings),
 				       .routes = admin_routes,
 				       .route_count = admin_route_count,
+				       .strained = on_strained,
 				       .data = agent };
 	struct tables_options tables = { .user = observer_uid(&agent->settings),
 					 .hello = publish_hello,
+					 .strained = on_strained,
 					 .data = agent };
 	int r;
 
