@@ -98,6 +98,11 @@ check_equal "and the records" "$(find "$W/n1/run/endpoints" -name '*.json' | wc 
 second=$(on n1 timeout 10 "$TD_BUILD/tendrild" --config="$W/n1/tendril.yaml" 2>&1)
 check_equal "a second agent ends with an error" "$?" 1
 check_match "and says who holds the directory" "$second" "another tendrild.*process $(cat "$W/n1/agent.pid")"
+node_new n2
+second=$(on n2 timeout 10 "$TD_BUILD/tendrild" --config="$W/n1/tendril.yaml" --instance=n2 --run_dir="$W/n2/run" \
+	--bpf_dir="$W/n2/bpf/tendril" --objects_dir="$W/n2/objects" 2>&1)
+check_equal "nor does one with another's applied objects start" "$?" 1
+check_match "which says who holds them" "$second" "another tendrild \(process $(cat "$W/n1/agent.pid")\) uses $W/n1/state"
 check "the first one is unharmed" ready
 
 # --- no cgroup

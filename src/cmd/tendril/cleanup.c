@@ -42,15 +42,15 @@ static const struct {
 	const char *dir;   /* below that; "" itself */
 	const char *files; /* fnmatch(3) */
 } places[] = {
-	{ false, false, "endpoints", "*.json" },     { false, false, "endpoints", ".*.json.tmp" },
-	{ false, false, "tombstones", "*" },         { false, false, "", "tendril.sock" },
-	{ false, false, "", "observer.sock" },       { false, false, "", "grpc.sock" },
-	{ false, false, "", "identities.json" },     { false, false, "", ".identities.json.tmp" },
-	{ false, false, "", "tendrild.lock" },       { true, true, "objects", "*.yaml" },
-	{ true, true, "objects", ".new-*" },         { true, true, "objects", ".batch-*" },
-	{ true, true, "objects", ".settle-*" },      { true, false, "files", "*.yaml" },
-	{ true, false, "files", ".*.yaml.tmp" },     { true, false, "inventory", "*.yaml" },
-	{ true, false, "inventory", ".*.yaml.tmp" },
+	{ false, false, "endpoints", "*.json" }, { false, false, "endpoints", ".*.json.tmp" },
+	{ false, false, "tombstones", "*" },     { false, false, "", "tendril.sock" },
+	{ false, false, "", "observer.sock" },   { false, false, "", "grpc.sock" },
+	{ false, false, "", "identities.json" }, { false, false, "", ".identities.json.tmp" },
+	{ false, false, "", "tendrild.lock" },   { true, false, "", "tendrild.lock" },
+	{ true, true, "objects", "*.yaml" },     { true, true, "objects", ".new-*" },
+	{ true, true, "objects", ".batch-*" },   { true, true, "objects", ".settle-*" },
+	{ true, false, "files", "*.yaml" },      { true, false, "files", ".*.yaml.tmp" },
+	{ true, false, "inventory", "*.yaml" },  { true, false, "inventory", ".*.yaml.tmp" },
 };
 
 static void note(struct cleanup *cleanup, const char *what, int error)

@@ -33,17 +33,17 @@ static int fail(struct diag *diag, int error, const char *path, const char *what
 	return error;
 }
 
-static int lock_run_dir(struct agent *agent, struct diag *diag)
+/* One agent per directory: the lock is held as long as the descriptor is open. */
+static int lock_dir(const char *dir, const char *advice, int *ret_fd, struct diag *diag)
 {
-	const char *run_dir = agent->settings.run_dir;
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	char pid[16] = "";
-	int r = dir_make(run_dir, 0755);
+	int r = dir_make(dir, 0755);
 
 	if (r < 0)
-		return fail(diag, r, run_dir, "cannot be made");
-	if (asprintf(&path, "%s/tendrild.lock", run_dir) < 0)
+		return fail(diag, r, dir, "cannot be made");
+	if (asprintf(&path, "%s/tendrild.lock", dir) < 0)
 		return -ENOMEM;
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -53,15 +53,25 @@ static int lock_run_dir(struct agent *agent, struct diag *diag)
 		if (pread(fd, pid, sizeof(pid) - 1, 0) > 0)
 			pid[strcspn(pid, "\n")] = '\0';
 		diag_set(diag, path, 0,
-			 "another tendrild (process %s) uses %s; give this one an --instance or "
-			 "--run-dir of its own",
-			 *pid ? pid : "unknown", run_dir);
+			 "another tendrild (process %s) uses %s; give this one an --instance or %s "
+			 "of its own",
+			 *pid ? pid : "unknown", dir, advice);
 		return r;
 	}
-	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0)
+	/* On a full disk the lock holds, though nobody can be named. */
+	if ((ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", getpid()) < 0) && errno != ENOSPC)
 		return fail(diag, -errno, path, "cannot be written");
-	agent->lock_fd = take_fd(fd);
+	*ret_fd = take_fd(fd);
 	return 0;
+}
+
+static int lock_dirs(struct agent *agent, struct diag *diag)
+{
+	int r = lock_dir(agent->settings.run_dir, "--run-dir", &agent->lock_fd, diag);
+
+	return r < 0 ? r
+		     : lock_dir(agent->settings.state_dir, "--state-dir", &agent->state_lock_fd,
+				diag);
 }
 
 static int lock_node(struct agent *agent, struct diag *diag)
@@ -250,7 +260,7 @@ static int new_publish_timer(struct agent *agent)
 
 static int start(struct agent *agent, struct diag *diag)
 {
-	int r = lock_run_dir(agent, diag);
+	int r = lock_dirs(agent, diag);
 
 	if (r == 0)
 		r = lock_node(agent, diag);
@@ -284,6 +294,7 @@ int agent_start(uv_loop_t *loop, struct settings *settings, struct agent *agent,
 	*agent = (struct agent){ .loop = loop,
 				 .settings = *settings,
 				 .lock_fd = -1,
+				 .state_lock_fd = -1,
 				 .node_lock_fd = -1,
 				 .since = time(NULL) };
 	*settings = (struct settings){};
@@ -321,6 +332,7 @@ void agent_stop(struct agent *agent)
 	problems_free(&agent->problems);
 	settings_clear(&agent->settings);
 	closep(&agent->node_lock_fd);
+	closep(&agent->state_lock_fd);
 	closep(&agent->lock_fd);
 	uv_run(agent->loop, UV_RUN_DEFAULT); /* the handles just closed */
 }

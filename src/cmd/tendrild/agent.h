@@ -35,7 +35,7 @@ struct agent {
 	uv_loop_t *loop;
 	struct settings settings;
 	time_t since;
-	int lock_fd, node_lock_fd;
+	int lock_fd, state_lock_fd, node_lock_fd;
 	struct problems problems;
 
 	struct store *store;
