@@ -55,6 +55,19 @@ for v in 4 6; do
 		'default/stranger:[0-9]+ \(ID:[0-9]+\) <> default/web:80 \(ID:[0-9]+\) Policy denied DROPPED \(TCP Flags: SYN\)' \
 		--from-pod default/stranger --verdict DROPPED "-$v"
 done
+lines() { td n1 observe "$@" -o json | jq -r 'select(.flow) | .flow.uuid'; }
+check_equal "--since and --last: the latest of that time" "$(lines --since 1h --last 2)" "$(lines --since 1h | tail -n 2)"
+check_equal "--since and --first: the first of it" "$(lines --since 1h --first 2)" "$(lines --since 1h | head -n 2)"
+middle=$(td n1 observe --all -o json | jq -r 'select(.flow) | .flow.time' | tail -n 2 | head -n 1)
+check_equal "none before it" "$(lines --since "$middle" --last 1000)" "$(lines --since "$middle")"
+out=$(td n1 observe --since 1m --until 1h 2>&1)
+check_equal "a window that ends before it begins is a usage error" "$?" 2
+check_match "and says why" "$out" '--since is later than --until'
+out=$(td n1 observe --pod a/b/c 2>&1)
+check_equal "a filter the server refuses is one too" "$?" 2
+check_match "in words of the command line" "$out" '^tendril observe: --pod: found "a/b/c", expected'
+check_match "with --not" "$(td n1 observe --not --from-label 'a in' 2>&1)" '^tendril observe: --not --from-label: found'
+check_match "in JSON by its place" "$(td n1 observe --allowlist '{"source_pod":["a/b/c"]}' 2>&1)" '--allowlist: \[0\].source_pod: found'
 shown "a drop says that no policy allows it" \
 	'DROPPED .*\[denied by default: policies isolate the ingress of default/web' --verdict DROPPED -o wide
 shown "an allowed connection names its policy" \

@@ -199,7 +199,9 @@ static int print_bytes(struct observe *observe, struct flow_printer *printer, co
 
 	if (!response)
 		return -EBADMSG;
-	r = flow_printer_write(printer, response);
+	r = observe_request_wants(&observe->request, response)
+		    ? flow_printer_write(printer, response)
+		    : 0;
 	observer__get_flows_response__free_unpacked(response, NULL);
 	return r < 0 ? r : flush_line(observe);
 }
@@ -223,6 +225,17 @@ static int receive_all(struct observe *observe, struct grpc_client *client,
 	}
 }
 
+static int call_failed(const struct observe *observe, const struct grpc_client *client, int r)
+{
+	_cleanup_free_ char *explained = NULL;
+	const char *text = "";
+
+	if (grpc_client_status(client, &text) == GRPC_INVALID_ARGUMENT &&
+	    observe_filters_explain(observe->filters, text, &explained) == 0)
+		return verb_usage_error(observe->verb, "%s", explained);
+	return remote_failed(observe->verb, client, r);
+}
+
 static int observe_server(struct observe *observe, struct flow_printer *printer,
 			  const struct observe_lists *white, const struct observe_lists *black)
 {
@@ -240,7 +253,7 @@ static int observe_server(struct observe *observe, struct flow_printer *printer,
 	if (r == 0)
 		r = receive_all(observe, client, printer);
 	flow_printer_close(printer); /* what arrived is shown, whatever came after */
-	return remote_failed(observe->verb, client, r);
+	return call_failed(observe, client, r);
 }
 
 /* "- '{...}'" lines under a title, as hubble prints them. */
@@ -274,6 +287,9 @@ static int check(struct observe *observe)
 {
 	struct observe_request *request = &observe->request;
 
+	if (request->since && request->until && request->since > request->until)
+		return verb_usage_error(observe->verb,
+					"--since is later than --until: no flow is between them");
 	if (request->first && request->follow)
 		return verb_usage_error(observe->verb, "--first cannot be combined with --follow");
 	if (request->follow && !flow_format_streams(observe->format))

@@ -26,8 +26,8 @@ struct tracker {
 	struct names pods[SIDES], services[SIDES], namespaces[SIDES];
 	Flow__FlowFilter *raw[LISTS_MAX]; /* given as JSON */
 	Flow__FlowFilter *list[LISTS_MAX + 2];
-	size_t raw_count;
-	uint64_t used; /* bits of rules[] */
+	size_t raw_count, raw_first; /* in list */
+	uint64_t used;               /* bits of rules[] */
 };
 
 struct observe_filters {
@@ -361,6 +361,7 @@ static int tracker_finish(struct tracker *tracker, struct observe_lists *ret, st
 		if (!is_same(tracker->left, tracker->right))
 			tracker->list[count++] = tracker->right;
 	}
+	tracker->raw_first = count;
 	for (size_t i = 0; i < tracker->raw_count; i++)
 		tracker->list[count++] = tracker->raw[i];
 	ret->items = tracker->list;
@@ -377,4 +378,43 @@ int observe_filters_finish(struct observe_filters *filters, struct observe_lists
 		return diag_set(diag, NULL, 0, "--not: found nothing after it, expected a filter");
 	r = tracker_finish(&filters->white, ret_white, diag);
 	return r < 0 ? r : tracker_finish(&filters->black, ret_black, diag);
+}
+
+/* The flag that filled a field; NULL: none did. */
+static const char *flag_of(const struct tracker *tracker, const char *field)
+{
+	const ProtobufCFieldDescriptor *found = protobuf_c_message_descriptor_get_field_by_name(
+		&flow__flow_filter__descriptor, field);
+
+	for (size_t i = 0; found && i < ARRAY_SIZE(rules); i++)
+		if (tracker->used >> i & 1 && (rules[i].source.items == found->offset ||
+					       rules[i].destination.items == found->offset))
+			return rules[i].name;
+	return NULL;
+}
+
+int observe_filters_explain(const struct observe_filters *filters, const char *text, char **ret)
+{
+	const struct tracker *tracker;
+	char list[10], field[64];
+	const char *flag;
+	size_t index;
+	int length = 0;
+
+	if (sscanf(text, "%9[a-z][%zu].%63[a-z_]%n", list, &index, field, &length) != 3)
+		return -ENOENT;
+	if (strcmp(list, "whitelist") != 0 && strcmp(list, "blacklist") != 0)
+		return -ENOENT;
+	tracker = *list == 'b' ? &filters->black : &filters->white;
+	if (index >= tracker->raw_first)
+		return asprintf(ret, "--%s: [%zu].%s", *list == 'b' ? "denylist" : "allowlist",
+				index - tracker->raw_first, text + length - strlen(field)) < 0
+			       ? -ENOMEM
+			       : 0;
+	flag = flag_of(tracker, field);
+	if (!flag)
+		return -ENOENT;
+	return asprintf(ret, "%s--%s%s", *list == 'b' ? "--not " : "", flag, text + length) < 0
+		       ? -ENOMEM
+		       : 0;
 }

@@ -38,3 +38,8 @@ struct observe_lists {
  * each other, or a --not that nothing follows. */
 int observe_filters_finish(struct observe_filters *filters, struct observe_lists *ret_white,
 			   struct observe_lists *ret_black, struct diag *diag);
+
+/* What a server says of a filter, "whitelist[0].source_pod: found ...", in words of the flags it was
+ * made from: "--pod: found ...". After observe_filters_finish(); caller frees. -ENOENT: it is about
+ * something else. */
+int observe_filters_explain(const struct observe_filters *filters, const char *text, char **ret);

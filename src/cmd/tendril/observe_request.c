@@ -126,6 +126,24 @@ static Google__Protobuf__Timestamp timestamp(uint64_t ns)
 	return time;
 }
 
+/* A server counts from since on, if there is one: a number of flows and since are the first ones, as
+ * hubble has it. The latest of a window are the latest of all up to its end, without those before. */
+static bool is_cut_here(const struct observe_request *request)
+{
+	return request->last && request->since && !request->follow;
+}
+
+bool observe_request_wants(const struct observe_request *request,
+			   const Observer__GetFlowsResponse *response)
+{
+	const Google__Protobuf__Timestamp *time = response->time;
+
+	if (!is_cut_here(request) || !time || time->seconds < 0)
+		return true;
+	return (uint64_t)time->seconds * 1000000000 + (uint64_t)MAX(time->nanos, 0) >=
+	       request->since;
+}
+
 int observe_request_pack(const struct observe_request *request, const struct observe_lists *white,
 			 const struct observe_lists *black, uint8_t **ret, size_t *ret_size)
 {
@@ -139,7 +157,7 @@ int observe_request_pack(const struct observe_request *request, const struct obs
 	message.number = request->number;
 	message.first = request->first;
 	message.follow = request->follow;
-	message.since = request->since ? &since : NULL;
+	message.since = request->since && !is_cut_here(request) ? &since : NULL;
 	message.until = request->until ? &until : NULL;
 	message.whitelist = white->items;
 	message.n_whitelist = white->count;

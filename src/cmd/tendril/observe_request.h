@@ -32,6 +32,10 @@ void observe_request_clear(struct observe_request *request);
 int observe_request_pack(const struct observe_request *request, const struct observe_lists *white,
 			 const struct observe_lists *black, uint8_t **ret, size_t *ret_size);
 
+/* Whether an answer is to be shown: with --since and --last some are older. */
+bool observe_request_wants(const struct observe_request *request,
+			   const Observer__GetFlowsResponse *response);
+
 /* As --print-raw-filters shows it; caller frees. */
 int observe_filter_format(const Flow__FlowFilter *filter, char **ret);
 
