@@ -29,11 +29,16 @@ enum config_type {
 	CONFIG_SECONDS,     /* uint32_t, seconds in min .. max */
 	CONFIG_SIZE,        /* uint32_t, bytes in min .. max, a power of two */
 	CONFIG_ENUM,        /* unsigned int: index into `choices` */
-	CONFIG_PREFIX,      /* struct prefix; empty: length 0 */
+	CONFIG_PREFIX,      /* struct prefix; empty: length 0; min: family; max: CONFIG_LENGTHS() */
 	CONFIG_STRING_LIST, /* struct config_strings; in a flag joined by commas */
 	CONFIG_PREFIX_LIST, /* struct config_prefixes; likewise */
 	CONFIG_LABELS,      /* struct config_strings of KEY=VALUE; in a file also a mapping */
 };
+
+/* Of a prefix of a given family: the shortest and the longest length that is taken. 0: any. */
+#define CONFIG_LENGTHS(shortest, longest) ((shortest) << 8 | (longest))
+#define CONFIG_SHORTEST(max)              ((unsigned int)((max) >> 8))
+#define CONFIG_LONGEST(max)               ((unsigned int)((max) & 0xff))
 
 struct config_strings {
 	char **items;

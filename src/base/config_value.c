@@ -134,6 +134,22 @@ static int set_enum(const struct assignment *as, const char *text, void *field)
 	return refuse(as, text, expected);
 }
 
+static int check_length(const struct assignment *as, const char *text, const struct prefix *prefix,
+			struct prefix *ret)
+{
+	unsigned int shortest = CONFIG_SHORTEST(as->key->max),
+		     longest = CONFIG_LONGEST(as->key->max);
+	char expected[64];
+
+	if (prefix->length < shortest || prefix->length > longest) {
+		snprintf(expected, sizeof(expected), "an IPv%u prefix of /%u to /%u",
+			 (unsigned int)as->key->min, shortest, longest);
+		return refuse(as, text, expected);
+	}
+	*ret = *prefix;
+	return 0;
+}
+
 /* min: 4 or 6, the family that is meant; 0: either. */
 static int parse_prefix(const struct assignment *as, const char *text, struct prefix *ret)
 {
@@ -146,6 +162,8 @@ static int parse_prefix(const struct assignment *as, const char *text, struct pr
 		return refuse(as, text, expected);
 	if (as->key->min && (as->key->min == 4) != address_is_ipv4(&prefix.addr))
 		return refuse(as, text, expected);
+	if (as->key->max && as->key->type == CONFIG_PREFIX)
+		return check_length(as, text, &prefix, ret);
 	*ret = prefix;
 	return 0;
 }

@@ -60,9 +60,10 @@ static const struct config_key keys[] = {
 	    "Members may use the admin socket, as root may. Ignored if there is no such group."),
 	KEY("observer_user", CONFIG_NAME, 0, 32, "tendril-observer", observer_user,
 	    "User that tendril-observer runs as. Ignored if there is no such user."),
-	KEY("ipam.ipv4", CONFIG_PREFIX, 4, 0, "10.244.0.0/24", ipv4,
+	/* As ipam_new() takes them. */
+	KEY("ipam.ipv4", CONFIG_PREFIX, 4, CONFIG_LENGTHS(8, 30), "10.244.0.0/24", ipv4,
 	    "Addresses for pods of this node. Empty: no IPv4."),
-	KEY("ipam.ipv6", CONFIG_PREFIX, 6, 0, "fd00:10:244::/64", ipv6,
+	KEY("ipam.ipv6", CONFIG_PREFIX, 6, CONFIG_LENGTHS(64, 126), "fd00:10:244::/64", ipv6,
 	    "Addresses for pods of this node. Empty: no IPv6."),
 	KEY("mtu", CONFIG_UINT, 0, 65535, "0", mtu,
 	    "MTU of pods' interfaces, 1280 or more. 0: the smallest of the devices', 1500 without."),

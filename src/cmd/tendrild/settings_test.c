@@ -113,6 +113,11 @@ static void what_cannot_be_is_refused(void **state)
 		{ "mtu: 576\n", NULL, "mtu: found 576" },
 		{ "ipam: {ipv4: '', ipv6: ''}\n", NULL, "found neither ipv4 nor ipv6" },
 		{ "ipam:\n  ipv4: fd00::/64\n", NULL, "expected an IPv4 prefix" },
+		{ "ipam:\n  ipv4: 10.0.0.1/32\n", NULL,
+		  "ipam.ipv4: found '10.0.0.1/32', expected an IPv4 prefix of /8 to /30" },
+		{ "ipam:\n  ipv4: 10.0.0.0/7\n", NULL, "of /8 to /30" },
+		{ "", "--ipam.ipv6=fd00::/127", "expected an IPv6 prefix of /64 to /126" },
+		{ "ipam:\n  ipv6: fd00::/63\n", NULL, "of /64 to /126" },
 		{ "nat_port_min: 50000\nnat_port_max: 40000\n", NULL, "nat_port_min: found 50000" },
 		{ "", "--instance=1a", "expected a letter first" },
 		{ "", "--instance=toolong", "at most 6 bytes" },
@@ -137,6 +142,23 @@ static void what_cannot_be_is_refused(void **state)
 			fail_msg("'%s' '%s': said '%s'", cases[i].text,
 				 cases[i].flag ? cases[i].flag : "", diag.text);
 	}
+}
+
+static void a_length_is_refused_where_it_is_written(void **state)
+{
+	enum settings_request request;
+	struct settings settings = {};
+	struct diag diag = {};
+
+	(void)state;
+	write_file("mtu: 1500\nipam:\n  ipv4: 10.0.0.1/32\n");
+	assert_int_equal(load(NULL, &settings, &request, &diag), -EINVAL);
+	assert_string_equal(diag.file, file);
+	assert_int_equal(diag.line, 3);
+	diag = (struct diag){};
+	write_file("ipam: {ipv4: 10.0.0.0/30, ipv6: 'fd00::/126'}\n");
+	assert_int_equal(load(NULL, &settings, &request, &diag), 0);
+	settings_clear(&settings);
 }
 
 static void a_file_that_was_named_must_exist(void **state)
@@ -183,6 +205,7 @@ int main(void)
 		cmocka_unit_test(an_instance_in_the_file_counts_too_and_keys_beside_it_win),
 		cmocka_unit_test(flags_win_over_the_file),
 		cmocka_unit_test(what_cannot_be_is_refused),
+		cmocka_unit_test(a_length_is_refused_where_it_is_written),
 		cmocka_unit_test(a_file_that_was_named_must_exist),
 		cmocka_unit_test(questions_are_answered_even_with_a_broken_file),
 		cmocka_unit_test(every_key_has_a_sentence_of_help),
