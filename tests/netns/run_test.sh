@@ -83,6 +83,48 @@ check_equal "a daemon that the command left behind does not outlive it" \
 check "nor does its endpoint" wait_for 5 none
 check_equal "nor its cgroup" "$(cgroups)" 0
 
+# --- a terminal's keys come once
+cat >"$W/count.py" <<'END'
+import signal, sys, time
+seen = []
+for number in signal.SIGINT, signal.SIGQUIT:
+    signal.signal(number, lambda number, frame: seen.append(number))
+print("ready", flush=True)
+end = time.monotonic() + 2
+while (left := end - time.monotonic()) > 0:
+    time.sleep(left)
+print("got", *(number for number in seen), flush=True)
+END
+cat >"$W/keys.py" <<'END'
+import os, pty, re, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[2], sys.argv[2:])
+text = b""
+typed = False
+while True:
+    if b"ready" in text and not typed:
+        typed = True
+        if sys.argv[1] == "kill":
+            os.kill(pid, 2)
+        else:
+            os.write(fd, sys.argv[1].encode())
+    try:
+        more = os.read(fd, 1000)
+    except OSError:
+        break
+    if not more:
+        break
+    text += more
+print(*re.findall("got[ 0-9]*", text.decode())) # behind the key's echo
+END
+keys() { # KEY
+	on n1 python3 "$W/keys.py" "$1" "$TD_BUILD/tendril" --run-dir "$W/n1/run" run --name default/w -- python3 "$W/count.py"
+}
+check_equal "^C reaches the command once" "$(keys $'\x03')" "got 2"
+check_equal "^\\ too" "$(keys $'\x1c')" "got 3"
+check_equal "what is sent to tendril run alone is passed on" "$(keys kill)" "got 2"
+
 # --- while the agent is away
 in_background sh -c 'echo ready; exec sleep 100'
 kill9_agent n1

@@ -289,20 +289,38 @@ static void dismiss_keeper(const struct workload *workload)
 
 static pid_t forward_to;
 
-static void forward(int signal)
+/* A terminal's keys signal its whole foreground process group, and the command is of ours unless it made
+ * one of its own. A hangup comes to the session's leader alone (tty_io.c, tty_jobctrl.c in the kernel). */
+static bool has_it_already(int signal, const siginfo_t *info)
 {
-	kill(forward_to, signal);
+	return info->si_code == SI_KERNEL && getpgid(forward_to) == getpgrp() &&
+	       (signal != SIGHUP || getsid(0) != getpid());
 }
 
-static int wait_child(struct workload *workload)
+static void forward(int signal, siginfo_t *info, void *context)
+{
+	int saved = errno;
+
+	if (!has_it_already(signal, info))
+		kill(forward_to, signal);
+	errno = saved;
+}
+
+/* Before the command runs: a signal that ended us would end it too, untold. */
+static void forward_signals(const struct workload *workload)
 {
 	static const int forwarded[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
-	struct sigaction action = { .sa_handler = forward };
-	int status;
+	struct sigaction action = { .sa_sigaction = forward, .sa_flags = SA_SIGINFO };
 
 	forward_to = workload->pid;
 	for (size_t i = 0; i < sizeof(forwarded) / sizeof(*forwarded); i++)
 		sigaction(forwarded[i], &action, NULL);
+}
+
+static int wait_child(const struct workload *workload)
+{
+	int status;
+
 	while (waitpid(workload->pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_NO;
@@ -323,6 +341,7 @@ static int run_child(const struct cli *cli, struct workload *workload)
 	if (r == 0)
 		r = attach(cli, workload);
 	attached = r == 0;
+	forward_signals(workload);
 	if (attached && write(workload->go[1], "", 1) != 1)
 		r = EXIT_NO;
 	close(workload->go[1]);
