@@ -30,6 +30,35 @@ if have mandoc; then
 	check_equal "the manual has no errors" "$("$TD_BUILD/tendril" manual | mandoc -T lint -W error 2>&1)" ""
 fi
 
+# --- what an agent says, repeated from strangers, does not reach the terminal as it is
+mkdir -p "$W/fake"
+cat >"$W/fake.py" <<'END'
+import json, socket, sys
+bad = "a\x1b[31mb\x7fc\u009b2Jd\ne"
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+while True:
+    client, _ = server.accept()
+    refused = b"/v1/status" not in client.recv(65536).split(b"\r\n")[0]
+    body = {"error": {"code": "x", "message": bad, "file": bad, "line": 7}} if refused else {
+        "healthy": False, "node": bad, "problems": [{"what": bad, "consequence": bad, "do": bad}]}
+    text = json.dumps(body).encode()
+    client.sendall(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        % (422 if refused else 200, len(text)) + text)
+    client.close()
+END
+python3 "$W/fake.py" "$W/fake/tendril.sock" &
+fake=$!
+wait_for 10 test -S "$W/fake/tendril.sock"
+controls() { LC_ALL=C grep -acP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]'; }
+said=$("$TD_BUILD/tendril" --run-dir "$W/fake" status 2>&1)
+check_equal "status prints no control characters" "$(controls <<<"$said")" 0
+check_equal "only its own" "$(grep -c 'a?\[31mb?c?2Jd?e' <<<"$said")" 4
+said=$("$TD_BUILD/tendril" --run-dir "$W/fake" get pod 2>&1)
+check_equal "nor does a refusal" "$said" 'a?[31mb?c?2Jd?e:7: a?[31mb?c?2Jd?e'
+kill "$fake"
+
 # --- completion, by the shell itself
 "$TD_BUILD/tendril" completion bash >"$W/completion"
 complete_words() { # WORD...: what bash offers for the last one

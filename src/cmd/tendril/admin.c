@@ -29,6 +29,16 @@ static int say_unreachable(const struct cli *cli, int error)
 	return EXIT_UNREACHABLE;
 }
 
+void print_clean(FILE *out, const char *text)
+{
+	for (const char *at = text; *at; at++) {
+		bool wide = at[0] == '\xc2' && (at[1] & '\xe0') == '\x80';
+
+		putc((unsigned char)*at < ' ' || *at == '\x7f' || wide ? '?' : *at, out);
+		at += wide;
+	}
+}
+
 static int say_refused(const struct admin_reply *reply)
 {
 	_cleanup_json_ json_t *body = json_loads(reply->body, 0, NULL);
@@ -37,12 +47,16 @@ static int say_refused(const struct admin_reply *reply)
 	const char *file = json_string_value(json_object_get(error, "file"));
 	json_int_t line = json_integer_value(json_object_get(error, "line"));
 
-	if (!message)
+	if (!message) {
 		fprintf(stderr, "tendril: the agent answered with status %d\n", reply->status);
-	else if (file && line)
-		fprintf(stderr, "%s:%" JSON_INTEGER_FORMAT ": %s\n", file, line, message);
-	else
-		fprintf(stderr, "tendril: %s\n", message);
+		return EXIT_NO;
+	}
+	print_clean(stderr, file && line ? file : "tendril");
+	if (file && line)
+		fprintf(stderr, ":%" JSON_INTEGER_FORMAT, line);
+	fputs(": ", stderr);
+	print_clean(stderr, message);
+	fputc('\n', stderr);
 	return EXIT_NO;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "verb.h"
 
@@ -15,6 +16,10 @@ int admin_request(const struct cli *cli, const char *method, const char *path, c
 int admin_get(const struct cli *cli, const char *path, json_t **ret);
 /* body is borrowed. */
 int admin_post(const struct cli *cli, const char *path, const json_t *body, json_t **ret);
+
+/* Text of strangers on its way to a terminal: each control character, of ASCII or of ISO 6429 in UTF-8,
+ * becomes '?'. */
+void print_clean(FILE *out, const char *text);
 
 /* One column of a list: a field of each element as text. */
 struct column {

@@ -86,19 +86,10 @@ static void measure(const struct listing *listing, const json_t *rows, size_t *w
 			widths[c] = MAX(widths[c], strlen(listing->columns[c].title));
 }
 
-/* Names can come from strangers: no control character, of ASCII or of ISO 6429 in UTF-8, reaches the
- * terminal. */
-static void print_clean(const char *text, size_t width)
+static void print_padded(const char *text, size_t width)
 {
-	size_t len = strlen(text);
-
-	for (const char *at = text; *at; at++) {
-		bool wide = at[0] == '\xc2' && (at[1] & '\xe0') == '\x80';
-
-		putchar((unsigned char)*at < ' ' || *at == '\x7f' || wide ? '?' : *at);
-		at += wide;
-	}
-	for (; len < width; len++)
+	print_clean(stdout, text);
+	for (size_t len = strlen(text); len < width; len++)
 		putchar(' ');
 }
 
@@ -114,7 +105,7 @@ static void print_row(const struct listing *listing, const json_t *row, const si
 
 		if (!widths[c])
 			continue;
-		print_clean(text, c == last ? 0 : widths[c]);
+		print_padded(text, c == last ? 0 : widths[c]);
 		fputs(c == last ? "\n" : "   ", stdout);
 	}
 }

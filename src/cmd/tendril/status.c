@@ -25,9 +25,13 @@ static void print_problems(const struct cli *cli, const json_t *problems)
 	size_t i;
 
 	json_array_foreach (problems, i, problem) {
-		printf("\n%s%s%s\n", red, text_of(problem, "what"), plain);
-		printf("  so:  %s\n", text_of(problem, "consequence"));
-		printf("  do:  %s\n", text_of(problem, "do"));
+		printf("\n%s", red);
+		print_clean(stdout, text_of(problem, "what"));
+		printf("%s\n  so:  ", plain);
+		print_clean(stdout, text_of(problem, "consequence"));
+		printf("\n  do:  ");
+		print_clean(stdout, text_of(problem, "do"));
+		putchar('\n');
 	}
 }
 
@@ -146,7 +150,9 @@ static void print_status(const struct cli *cli, const json_t *status)
 
 	printf("%-14s %s%s%s\n", "Node", colour, healthy ? "healthy" : "needs attention",
 	       cli->color ? "\033[0m" : "");
-	printf("%-14s %s, %s, up ", "Agent", text_of(status, "version"), text_of(status, "node"));
+	printf("%-14s %s, ", "Agent", text_of(status, "version"));
+	print_clean(stdout, text_of(status, "node"));
+	printf(", up ");
 	print_since(number_of(status, "uptime_seconds"));
 	printf(", Linux %s\n", text_of(json_object_get(status, "kernel"), "release"));
 	printf("%-14s %s\n", "Observer",
