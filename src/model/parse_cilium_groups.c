@@ -51,14 +51,24 @@ static int read_except(struct walk *walk, const struct yaml_node *node, void *in
 	return walk_except(walk, node, false, into);
 }
 
+static int read_excepts(struct walk *walk, const struct yaml_node *node, void *into)
+{
+	return walk_items(walk, node, read_except, into);
+}
+
+static int read_set_cidr(struct walk *walk, const struct yaml_node *node, void *into)
+{
+	return walk_prefix(walk, node, false, into);
+}
+
 static int read_cidr(struct walk *walk, const struct cidr_set *set, struct cilium_reading *reading)
 {
 	struct cidr_rule *cidr = array_add(&reading->rule->cidrs, &reading->rule->cidr_count);
-	int r = cidr ? walk_prefix(walk, set->cidr, false, &cidr->prefix) : -ENOMEM;
+	int r = cidr ? walk_at(walk, "cidr", set->cidr, read_set_cidr, &cidr->prefix) : -ENOMEM;
 
 	if (r < 0 || !set->except)
 		return r;
-	return walk_items(walk, set->except, read_except, cidr);
+	return walk_at(walk, "except", set->except, read_excepts, cidr);
 }
 
 /* What a group holds is not known here, so the exception may be any CIDR. */
@@ -67,6 +77,11 @@ static int read_group_except(struct walk *walk, const struct yaml_node *node, vo
 	struct group_ref *ref = into;
 
 	return walk_prefix_add(walk, node, false, &ref->except, &ref->except_count);
+}
+
+static int read_group_excepts(struct walk *walk, const struct yaml_node *node, void *into)
+{
+	return walk_items(walk, node, read_group_except, into);
 }
 
 static int read_cidr_group(struct walk *walk, const struct cidr_set *set,
@@ -82,7 +97,7 @@ static int read_cidr_group(struct walk *walk, const struct cidr_set *set,
 				 &ref->selector);
 	if (r < 0 || !set->except)
 		return r;
-	return walk_items(walk, set->except, read_group_except, ref);
+	return walk_at(walk, "except", set->except, read_group_excepts, ref);
 }
 
 static int read_cidr_set(struct walk *walk, const struct yaml_node *node, void *into)

@@ -56,8 +56,19 @@ static int read_except(struct walk *walk, const struct yaml_node *node, void *in
 	return walk_except(walk, node, true, into);
 }
 
-static int read_ip_block(struct walk *walk, const struct yaml_node *node, struct policy_rule *rule)
+static int read_excepts(struct walk *walk, const struct yaml_node *node, void *into)
 {
+	return walk_items(walk, node, read_except, into);
+}
+
+static int read_block_cidr(struct walk *walk, const struct yaml_node *node, void *into)
+{
+	return walk_prefix(walk, node, false, into);
+}
+
+static int read_ip_block(struct walk *walk, const struct yaml_node *node, void *into)
+{
+	struct policy_rule *rule = into;
 	struct ip_block block = { 0 };
 	struct cidr_rule *cidr;
 	int r = walk_table(walk, node, ip_block_fields, &block);
@@ -69,10 +80,10 @@ static int read_ip_block(struct walk *walk, const struct yaml_node *node, struct
 	cidr = array_add(&rule->cidrs, &rule->cidr_count);
 	if (!cidr)
 		return -ENOMEM;
-	r = walk_prefix(walk, block.cidr, false, &cidr->prefix);
+	r = walk_at(walk, "cidr", block.cidr, read_block_cidr, &cidr->prefix);
 	if (r < 0 || !block.except)
 		return r;
-	return walk_items(walk, block.except, read_except, cidr);
+	return walk_at(walk, "except", block.except, read_excepts, cidr);
 }
 
 struct peer {
@@ -121,7 +132,7 @@ static int read_peer(struct walk *walk, const struct yaml_node *node, void *into
 	if (peer.ip_block && (peer.pods || peer.namespaces))
 		return walk_fail(walk, peer.ip_block, "no selector beside ipBlock in one peer");
 	if (peer.ip_block)
-		return read_ip_block(walk, peer.ip_block, reading->rule);
+		return walk_at(walk, "ipBlock", peer.ip_block, read_ip_block, reading->rule);
 	return read_pod_peer(walk, &peer, reading);
 }
 

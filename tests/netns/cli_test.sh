@@ -21,6 +21,7 @@ for verb in list explain verdicts; do
 done
 check_equal "an unknown verb of a verb: usage" "$(status_of td n1 policy frobnicate)" 2
 check_equal "an unknown verb: usage" "$(status_of td n1 frobnicate)" 2
+check_match "an argument too many is called one" "$(td n1 status extra 2>&1)" "unexpected argument 'extra'"
 check_equal "--color with a value it does not know: usage" "$(status_of td n1 --color=sometimes status)" 2
 check_match "--run-dir without a value says so" "$("$TD_BUILD/tendril" --run-dir 2>&1)" 'needs a value'
 for verb in status get endpoint\ list identity\ list policy\ list service\ list ct\ list; do

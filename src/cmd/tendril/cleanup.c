@@ -255,7 +255,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 	if (r == 0)
 		r = verb_parse(verb, argc, argv, false, set, &cleanup, &first);
 	if (r == 0 && first < argc)
-		r = verb_usage_error(verb, "'%s' is no option", argv[first]);
+		r = verb_usage_error(verb, "unexpected argument '%s'", argv[first]);
 	if (r == 0)
 		r = load(&cleanup);
 	if (r == 0 && geteuid() != 0) {

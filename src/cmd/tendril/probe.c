@@ -77,7 +77,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 	if (r)
 		return r;
 	if (first < argc)
-		return verb_usage_error(verb, "'%s' is no option", argv[first]);
+		return verb_usage_error(verb, "unexpected argument '%s'", argv[first]);
 	if (geteuid() != 0) {
 		fprintf(stderr, "tendril probe: not root, so the kernel answers nothing; run it "
 				"with sudo\n");

@@ -189,7 +189,7 @@ static int run(const struct cli *cli, const struct verb *verb, int argc, char **
 	if (r)
 		return r;
 	if (first < argc)
-		return verb_usage_error(verb, "'%s' is no option", argv[first]);
+		return verb_usage_error(verb, "unexpected argument '%s'", argv[first]);
 	r = admin_get(cli, "/v1/status", &status);
 	if (r)
 		return r;
