@@ -111,6 +111,13 @@ netns_new b
 on b ip link add eth0 type bridge
 config | bad "a taken interface name" 100 ADD cb eth0 "$W/ns/b"
 check_equal "and the one that has it is untouched" "$(on b ip -d -j link show eth0 | jq -r '.[0].linkinfo.info_kind')" bridge
+for bad in $'K8S_POD_NAME=a\xffb' 'K8S_POD_NAME=a/b' 'K8S_POD_NAME=..' $'K8S_POD_NAME=a\x1b[31m' 'K8S_POD_NAMESPACE=../x;K8S_POD_NAME=b'; do
+	check_match "a Pod's name that cannot be is refused: $(printf %q "$bad")" \
+		"$(cni ADD cbad eth7 "$W/ns/b" "$bad" | jq -c '[.code, .msg]')" '^\[4,"K8S_POD_NAM(E|ESPACE) in CNI_ARGS is .*, expected at most 253'
+	check "but DEL succeeds" cni DEL cbad eth7 "$W/ns/b" "$bad"
+done
+check_match "a name of podman's is not" "$(cni ADD cpodman eth7 "$W/ns/b" 'K8S_POD_NAME=Epic_Name')" '"ips"'
+check "nor at DEL" cni DEL cpodman eth7 "$W/ns/b" 'K8S_POD_NAME=Epic_Name'
 cni ADD cb eth1 "$W/ns/b" 'K8S_POD_NAME=b' >/dev/null || not_ok "ADD of another name"
 out=$(cni ADD cb eth2 "$W/ns/b" 'K8S_POD_NAME=b')
 check_match "a second interface of a container is added" "$out" '"interfaces"'

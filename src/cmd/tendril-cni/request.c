@@ -64,7 +64,10 @@ static json_t *parse_args(const char *text)
 			return NULL;
 		}
 		*equals = '\0';
-		json_object_set_new(args, word, json_string(equals + 1));
+		json_t *value = json_string(equals + 1);
+
+		/* What is not in UTF-8 is kept as null, and refused where it is needed. */
+		json_object_set_new(args, word, value ? value : json_null());
 	}
 	return args;
 }
@@ -87,6 +90,41 @@ static bool ifname_ok(const char *name)
 		if (*name == '/' || *name == ':' || isspace((unsigned char)*name))
 			return false;
 	return true;
+}
+
+/* Names appear in files, flows and selectors. Kubernetes' own are narrower; podman's have '_' and
+ * capitals. */
+static bool pod_name_ok(const json_t *value)
+{
+	const char *name = json_string_value(value);
+
+	if (!name || strlen(name) > 253 || strstr(name, ".."))
+		return false;
+	for (const char *at = name; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == '\x7f' || *at == '/' ||
+		    (at[0] == '\xc2' && (at[1] & '\xe0') == '\x80'))
+			return false;
+	return strcmp(name, ".") != 0;
+}
+
+/* Those that are looked at. "found" is given only as far as it is text. */
+static int check_pod(const struct cni_request *request)
+{
+	static const char *const names[] = { "K8S_POD_NAMESPACE", "K8S_POD_NAME" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const json_t *value = json_object_get(request->args, names[i]);
+
+		if (!value || pod_name_ok(value))
+			continue;
+		return cni_fail(request->version, CNI_INVALID_ENVIRONMENT,
+				"%s in CNI_ARGS is %s%s%s, expected at most 253 bytes of UTF-8 "
+				"without '/', '..' and control characters",
+				names[i], json_is_string(value) ? "'" : "",
+				json_is_string(value) ? json_string_value(value) : "not UTF-8",
+				json_is_string(value) ? "'" : "");
+	}
+	return 0;
 }
 
 /* What each command needs in the environment. */
@@ -124,7 +162,8 @@ static int check_environment(const struct cni_request *request)
 			request->version, CNI_INVALID_ENVIRONMENT,
 			"CNI_IFNAME is '%s', expected an interface name of 1 to 15 characters",
 			request->ifname);
-	return 0;
+	/* DEL has to succeed whatever there is. */
+	return command->netns ? check_pod(request) : 0;
 }
 
 /* Everything on stdin, NUL-terminated; NULL if it is too long or memory is short. */
