@@ -190,7 +190,7 @@ static int compare_pair(struct comparing *comparing, const struct policy_cohorts
 	size_t first = changes->count, second;
 	bool alike;
 	unsigned int families = policy_cohorts_families(&groups->items[comparing->from],
-						       &groups->items[comparing->to], &alike);
+							&groups->items[comparing->to], &alike);
 	int r = 0;
 
 	if (!families)

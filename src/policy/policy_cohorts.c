@@ -349,7 +349,7 @@ static bool place_host(const struct making *making, const struct td_addr *addr,
 static int group_host(struct making *making)
 {
 	const struct policy_cohort host = { .kind = POLICY_COHORT_HOST,
-					   .identity = { TD_ID_HOST, TD_ID_HOST } };
+					    .identity = { TD_ID_HOST, TD_ID_HOST } };
 	struct policy_cohort group = host;
 	char text[ADDRESS_TEXT_MAX + 16] = "host", address[ADDRESS_TEXT_MAX];
 	size_t count;
@@ -383,9 +383,9 @@ static int group_entities(struct making *making)
 
 	for (size_t i = 0; !r && i < ARRAY_SIZE(entities); i++) {
 		struct policy_cohort group = { .kind = POLICY_COHORT_ENTITY,
-					      .families = POLICY_BOTH,
-					      .identity = { entities[i].identity,
-							    entities[i].identity } };
+					       .families = POLICY_BOTH,
+					       .identity = { entities[i].identity,
+							     entities[i].identity } };
 
 		if (making->spoken_of[entities[i].identity])
 			r = add_plain(making, &group, entities[i].word);
@@ -541,8 +541,8 @@ static int group_prefix(struct making *making, size_t at, const struct policy_co
 static int group_outside(struct making *making)
 {
 	const struct policy_cohort outside = { .kind = POLICY_COHORT_WORLD,
-					      .outside = true,
-					      .identity = { TD_ID_WORLD, TD_ID_WORLD } };
+					       .outside = true,
+					       .identity = { TD_ID_WORLD, TD_ID_WORLD } };
 	struct policy_cohort worlds[2] = { outside, outside };
 	struct td_addr addr;
 	int r = list_prefixes(making);
@@ -568,7 +568,7 @@ static int group_outside(struct making *making)
 /* ---- all of them */
 
 int policy_cohorts_make(struct policy_scene *before, struct policy_scene *after,
-		       struct policy_cohorts **ret)
+			struct policy_cohorts **ret)
 {
 	_cleanup_(policy_cohorts_freep) struct policy_cohorts *groups = calloc(1, sizeof(*groups));
 	struct making making = { .groups = groups,
@@ -626,8 +626,8 @@ static bool is_alike(const struct policy_cohort *group)
 	return true;
 }
 
-unsigned int policy_cohorts_families(const struct policy_cohort *from, const struct policy_cohort *to,
-				    bool *ret_alike)
+unsigned int policy_cohorts_families(const struct policy_cohort *from,
+				     const struct policy_cohort *to, bool *ret_alike)
 {
 	*ret_alike = is_alike(from) && is_alike(to);
 	return from->families & to->families;

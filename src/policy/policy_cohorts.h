@@ -48,7 +48,7 @@ struct policy_cohorts {
 
 /* after NULL: one scene. -ENOMEM. */
 int policy_cohorts_make(struct policy_scene *before, struct policy_scene *after,
-		       struct policy_cohorts **ret);
+			struct policy_cohorts **ret);
 void policy_cohorts_free(struct policy_cohorts *groups);
 DEFINE_FREEP(policy_cohorts);
 
@@ -57,8 +57,8 @@ DEFINE_FREEP(policy_cohorts);
 bool policy_cohorts_meet(const struct policy_cohort *from, const struct policy_cohort *to);
 /* Families in which they can talk, and whether policies cannot tell these apart (0: they cannot
  * talk). */
-unsigned int policy_cohorts_families(const struct policy_cohort *from, const struct policy_cohort *to,
-				    bool *ret_alike);
+unsigned int policy_cohorts_families(const struct policy_cohort *from,
+				     const struct policy_cohort *to, bool *ret_alike);
 /* The first address of prefixes[at] that is in no longer prefix of the list (sorted by
  * policy_prefix_compare(), each once); false if there is none. */
 bool policy_prefix_region(const struct prefix *prefixes, size_t count, size_t at,
