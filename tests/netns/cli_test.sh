@@ -113,6 +113,10 @@ spec:
     env:
     - name: DB_PASSWORD
       value: hunter5
+    - {value: hunter6, name: API_TOKEN}
+    - value: hunter7
+      name: db-secret
+    args: [--port=1, --password=hunter8]
 END
 check "apply of several files" td n1 apply -f "$W/all.yaml" -f "$W/secret.yaml" >/dev/null
 for kind in ns:shop po:web svc:web netpol:np cnp:cnp pod:web service:web networkpolicy:np pods:web; do
@@ -145,6 +149,7 @@ check_equal "for nobody else to read" "$(stat -c %a "$W/report.tar.gz")" 600
 mkdir "$W/report"
 tar -C "$W/report" -xzf "$W/report.tar.gz"
 check_match "with the objects" "$(cat "$W"/report/*/objects.json)" 'CiliumNetworkPolicy'
+check_match "with what is no secret" "$(cat "$W"/report/*/objects.json)" 'port=1'
 check_equal "without secrets" "$(grep -rl 'hunter[0-9]' "$W/report")" ""
 
 check "delete" td n1 delete cnp cnp -n shop >/dev/null

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "model/document.h"
 
 /* Answers of the agent, as files. */
 static const struct {
@@ -59,13 +60,13 @@ static bool is_secret(const char *key)
 	return false;
 }
 
-/* The end of the first secret word in a line; NULL if there is none. */
-static const char *after_secret(const char *line)
+/* The end of the first secret word in a text; NULL if there is none. */
+static const char *after_secret(const char *text)
 {
 	const char *first = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(secret_words); i++) {
-		const char *found = strcasestr(line, secret_words[i]);
+		const char *found = strcasestr(text, secret_words[i]);
 
 		if (found && (!first || found + strlen(secret_words[i]) < first))
 			first = found + strlen(secret_words[i]);
@@ -73,36 +74,40 @@ static const char *after_secret(const char *line)
 	return first;
 }
 
-/* Text ("password: x", {token: x}, "- name: API_TOKEN" and a value below) is looked at as lines: what
- * follows a secret word goes, and so do lines further to the right below it. Caller frees. */
-static char *redact_text(const char *text)
+/* What follows a secret word in a string goes: "--token=x", JSON in an annotation. */
+static json_t *cut_string(const char *text)
 {
-	char *copy = strdup(text), *clean = NULL, *save = NULL;
-	size_t size = 0;
-	FILE *out = copy ? open_memstream(&clean, &size) : NULL;
-	size_t secret_indent = SIZE_MAX;
+	const char *end = after_secret(text);
 
-	for (char *line = out ? strtok_r(copy, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		size_t indent = strspn(line, " ");
-		const char *end = after_secret(line);
+	return end && *end ? json_sprintf("%.*s REMOVED", (int)(end - text), text)
+			   : json_string(text);
+}
 
-		if (secret_indent != SIZE_MAX && indent > secret_indent)
-			continue;
-		secret_indent = end ? indent : SIZE_MAX;
-		if (end)
-			fprintf(out, "%.*s REMOVED\n", (int)(end - line), line);
-		else
-			fprintf(out, "%s\n", line);
-	}
-	free(copy);
-	if (out)
-		fclose(out);
-	return clean;
+/* {name: API_TOKEN, value: x}, in either order. */
+static bool names_a_secret(const json_t *object)
+{
+	const char *name = json_string_value(json_object_get(object, "name"));
+	const char *key = json_string_value(json_object_get(object, "key"));
+
+	return (name && is_secret(name)) || (key && is_secret(key));
+}
+
+static json_t *redacted_manifest(const char *text);
+
+static json_t *redacted(const char *key, const json_t *value, bool secret_value)
+{
+	const char *text = json_string_value(value);
+
+	if (is_secret(key) || (secret_value && strncmp(key, "value", 5) == 0))
+		return json_string("REMOVED");
+	if (!text)
+		return NULL;
+	return strcmp(key, "text") == 0 ? redacted_manifest(text) : cut_string(text);
 }
 
 static void redact(json_t *json)
 {
+	bool secret_value = names_a_secret(json);
 	const char *key;
 	json_t *value;
 	void *next;
@@ -110,22 +115,38 @@ static void redact(json_t *json)
 
 	json_object_foreach_safe(json, next, key, value)
 	{
-		_cleanup_free_ char *clean = NULL;
+		json_t *clean = redacted(key, value, secret_value);
 
-		if (is_secret(key)) {
-			json_object_set_new(json, key, json_string("REMOVED"));
-			continue;
-		}
-		if (json_is_string(value) && strchr(json_string_value(value), '\n')) {
-			clean = redact_text(json_string_value(value));
-			json_object_set_new(json, key, json_string(clean ? clean : ""));
-			continue;
-		}
-		redact(value);
+		if (clean)
+			json_object_set_new(json, key, clean);
+		else
+			redact(value);
 	}
 	json_array_foreach (json, i, value) {
-		redact(value);
+		if (json_is_string(value))
+			json_array_set_new(json, i, cut_string(json_string_value(value)));
+		else
+			redact(value);
 	}
+}
+
+/* What an object was written as, by its structure and not by its lines. What cannot be read goes. */
+static json_t *redacted_manifest(const char *text)
+{
+	_cleanup_(document_reader_freep) struct document_reader *reader = NULL;
+	_cleanup_(document_freep) struct document *document = NULL;
+	_cleanup_free_ char *as_json = NULL;
+	json_t *json = NULL;
+	struct diag diag = { 0 };
+
+	if (document_reader_new(text, strlen(text), NULL, &diag, &reader) == 0 &&
+	    document_reader_next(reader, &document) == 1 && document->root &&
+	    node_to_json(document->root, &as_json) == 0)
+		json = json_loads(as_json, JSON_DECODE_ANY, NULL);
+	if (!json)
+		return json_string("REMOVED: this text cannot be read");
+	redact(json);
+	return json;
 }
 
 /* The reason for what is missing is on stderr; the rest is still worth having. */
