@@ -43,11 +43,6 @@ struct {
 	__type(value, struct td_ct);
 } td_ct_new_prev TD_MAP;
 
-static __always_inline bool td_ct_is_tcp(const struct td_ct_key *key)
-{
-	return key->protocol == IPPROTO_TCP;
-}
-
 static __always_inline __u32 td_ct_timeout(__u8 protocol, __u8 state)
 {
 	bool open = state != TD_CT_NEW;

@@ -51,6 +51,7 @@ struct dry_run {
 	struct td_config config;
 	struct td_addr pod[2], unknown[2]; /* by family: IPv4, IPv6 */
 	uint32_t subject;                  /* identity of the pod; 0: none yet */
+	bool audited;                      /* it is in audit mode */
 	struct td_addr peer;               /* that has a place; zero: nobody has */
 	struct td_place place;
 	unsigned int remembered;
@@ -241,26 +242,27 @@ static int put_place(struct dry_run *run, const struct td_addr *addr, const stru
 	return bpf_map_update_elem(fd, addr, place, BPF_ANY) < 0 ? -errno : 0;
 }
 
-static int set_subject(struct dry_run *run, uint32_t identity)
+static int set_subject(struct dry_run *run, uint32_t identity, bool audited)
 {
 	const struct td_endpoint endpoint = {
 		.id = POD_ID, .identity = identity, .ipv4 = run->pod[0], .ipv6 = run->pod[1]
 	};
 	const struct td_place place = { .identity = identity,
 					.ifindex = POD_IFINDEX,
+					.flags = audited ? TD_PLACE_AUDIT : 0,
 					.endpoint_id = POD_ID };
 	const uint32_t ifindex = POD_IFINDEX;
 	int r = 0;
 
-	if (run->subject == identity)
+	if (run->subject == identity && run->audited == audited)
 		return 0;
 	if (bpf_map_update_elem(bpf_map__fd(run->net->maps.td_endpoint), &ifindex, &endpoint,
 				BPF_ANY) < 0)
 		r = -errno;
 	for (int family = 0; !r && family < 2; family++)
 		r = put_place(run, &run->pod[family], &place);
-	if (!r)
-		run->subject = identity;
+	run->subject = r ? 0 : identity;
+	run->audited = audited;
 	return r;
 }
 
@@ -411,9 +413,10 @@ static int read_verdict(const struct dry_run *run, const struct dry_run_question
 {
 	const struct td_event *event = &run->event;
 	unsigned int whose = question->direction == TD_INGRESS; /* 0: the sender */
-	bool allowed = is_allowed(event, action);
+	unsigned int match = event->match >> (4 * whose) & 15;
+	bool passed = is_allowed(event, action), audited = passed && match & TD_MATCH_AUDIT;
 
-	if (!is_about(run, question, whose) || !(allowed || is_denied(event, whose, action))) {
+	if (!is_about(run, question, whose) || !(passed || is_denied(event, whose, action))) {
 		diag_set(
 			diag, NULL, 0,
 			"%s gave no verdict of policy: it returned %d with %zu events, the last of "
@@ -425,9 +428,10 @@ static int read_verdict(const struct dry_run *run, const struct dry_run_question
 		return -EPROTO;
 	}
 	*ret = (struct policy_decision){
-		.allowed = allowed,
+		.allowed = passed && !audited,
+		.audited = audited,
 		.rule = event->rule[whose],
-		.match = (enum td_match)(event->match >> (4 * whose) & 15),
+		.match = (enum td_match)(match & ~TD_MATCH_AUDIT),
 	};
 	return 0;
 }
@@ -456,7 +460,7 @@ int dry_run_judge(struct dry_run *run, const struct dry_run_question *question,
 
 	if (r < 0)
 		return r;
-	r = set_subject(run, question->subject);
+	r = set_subject(run, question->subject, question->audited);
 	if (!r)
 		r = set_peer(run, question, peer);
 	if (!r)

@@ -42,6 +42,7 @@ int dry_run_sync_cidrs(struct dry_run *run, const struct policy_cidr *cidrs, siz
 struct dry_run_question {
 	enum td_direction direction;
 	uint32_t subject;    /* identity of the pod */
+	bool audited;        /* the pod is in audit mode */
 	uint32_t peer;       /* identity; outside: TD_ID_WORLD */
 	bool outside;        /* the peer is no endpoint and no node */
 	struct td_addr addr; /* of the peer; zero: not known, so in no CIDR of any rule */

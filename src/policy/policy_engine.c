@@ -185,6 +185,11 @@ void policy_engine_delete_policy(struct policy_engine *engine, enum object_kind 
 		policy_remove(engine, at);
 }
 
+void policy_engine_repeat(struct policy_engine *engine)
+{
+	policy_groups_repeat(&engine->groups);
+}
+
 bool policy_engine_takes(enum object_kind kind)
 {
 	return kind == OBJECT_CILIUM_CIDR_GROUP || kind == OBJECT_SERVICE ||

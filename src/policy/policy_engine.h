@@ -112,12 +112,15 @@ int policy_engine_put_identity(struct policy_engine *engine, const struct identi
 void policy_engine_delete_identity(struct policy_engine *engine, uint32_t number);
 
 /* Brings the tables up to date. 1: by one step of several; call again when the tables and the CIDRs
- * of this one are in force (a group gave up CIDRs for others: policy_groups.h). changed: subjects whose tables differ from the last call, by
- * number, borrowed (their tables too) until the next call; deleted identities are not among them.
- * Subjects are the pods' identities put, and TD_ID_INIT always. -ENOMEM: nothing changed, call
- * again. */
+ * of this one are in force (a group gave up CIDRs for others: policy_groups.h). changed: subjects
+ * whose tables differ from the last call, by number, borrowed (their tables too) until the next call;
+ * deleted identities are not among them. Subjects are the pods' identities put, and TD_ID_INIT
+ * always. -ENOMEM: nothing changed, call again. */
 int policy_engine_compile(struct policy_engine *engine, const struct policy_subject **changed,
 			  size_t *changed_count);
+/* What the last compile made did not come into force: the next one takes the same step again. Its
+ * `changed` tells differences only, so all subjects are to be written then. */
+void policy_engine_repeat(struct policy_engine *engine);
 
 const struct policy_subject *policy_engine_subject(const struct policy_engine *engine,
 						   uint32_t identity);

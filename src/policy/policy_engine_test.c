@@ -244,6 +244,39 @@ static void a_group_that_trades_cidrs_never_loses_an_address(void **state)
 	assert_false(ask_outside(f, a, "10.9.0.1").allowed);
 }
 
+/* Else the next step's tables would meet prefixes that the kernel does not have. */
+static void a_step_that_did_not_come_into_force_is_taken_again(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t a = put_pod(f, "app=a");
+	size_t count, widened;
+
+	put_text(f, CNP("a", TO_GROUP("a", "one")));
+	put_groups(f, CCG("one", "10.0.0.0/24"));
+	compile(f);
+	put_groups(f, CCG("one", "10.0.0.0/25, 10.0.0.128/25"));
+	assert_int_equal(policy_engine_compile(f->engine, &f->changed, &f->changed_count), 1);
+	policy_engine_cidrs(f->engine, &widened);
+	put_groups(f, CCG("two", "10.5.0.0/16"));
+	for (int again = 0; again < 3; again++) {
+		policy_engine_repeat(f->engine);
+		/* A policy that comes meanwhile means what its group holds. */
+		if (again == 1)
+			put_text(f, CNP("b", TO_GROUP("a", "two")));
+		assert_int_equal(policy_engine_compile(f->engine, &f->changed, &f->changed_count),
+				 1);
+		policy_engine_cidrs(f->engine, &count);
+		assert_int_equal(count, widened + (again > 0));
+		assert_true(ask_outside(f, a, "10.0.0.1").allowed);
+		assert_int_equal(ask_outside(f, a, "10.5.0.1").allowed, again > 0);
+	}
+	while (policy_engine_compile(f->engine, &f->changed, &f->changed_count))
+		;
+	assert_true(ask_outside(f, a, "10.0.0.1").allowed);
+	policy_engine_cidrs(f->engine, &count);
+	assert_int_equal(count, widened); /* one has gone, the other group's has come */
+}
+
 /* As after a compile whose tables never came into force: the steps stay in order. */
 static void a_group_may_change_between_the_steps(void **state)
 {
@@ -751,6 +784,7 @@ int main(void)
 		TEST(an_unreferenced_object_costs_no_compile),
 		TEST(references_to_nothing_are_told),
 		TEST(a_group_that_trades_cidrs_never_loses_an_address),
+		TEST(a_step_that_did_not_come_into_force_is_taken_again),
 		TEST(a_group_may_change_between_the_steps),
 		TEST(a_group_of_many_cidrs_changes_in_time),
 		TEST(only_subjects_that_a_change_touches_are_reported),

@@ -333,6 +333,27 @@ static void advance(struct policy_groups *groups, struct policy_peers *peers,
 	groups->stage = widened ? POLICY_GROUPS_MOVED : POLICY_GROUPS_STEADY;
 }
 
+/* Sets of policies that are new take no steps: nothing of theirs is in force. */
+static int look_up_fresh(struct policy_groups *groups, struct policy_peers *peers,
+			 struct policy_cidrs *cidrs)
+{
+	int r = 0;
+
+	for (size_t i = 0; !r && i < groups->set_count; i++) {
+		struct policy_set *set = groups->sets[i];
+
+		if (!set->fresh)
+			continue;
+		r = set_look_up(set, groups, peers, cidrs);
+		if (r < 0)
+			break;
+		set_swap(set);
+		set_arrive(set, peers, cidrs);
+		set->stale = set->fresh = false;
+	}
+	return r;
+}
+
 static bool any_stale(const struct policy_groups *groups)
 {
 	for (size_t i = 0; i < groups->set_count; i++)
@@ -344,14 +365,13 @@ static bool any_stale(const struct policy_groups *groups)
 int policy_groups_resolve(struct policy_groups *groups, struct policy_peers *peers,
 			  struct policy_cidrs *cidrs)
 {
-	int r = 0;
+	bool steady = groups->stage == POLICY_GROUPS_STEADY;
+	int r = steady ? look_up_stale(groups, peers, cidrs) : look_up_fresh(groups, peers, cidrs);
 
-	if (groups->stage == POLICY_GROUPS_STEADY)
-		r = look_up_stale(groups, peers, cidrs);
-	else if (groups->compiled)
-		advance(groups, peers, cidrs);
 	if (r < 0)
 		return r;
+	if (!steady && groups->compiled)
+		advance(groups, peers, cidrs);
 	groups->compiled = false;
 	return groups->stage != POLICY_GROUPS_STEADY || any_stale(groups);
 }
@@ -370,6 +390,11 @@ void policy_groups_touch(struct policy_groups *groups, const struct policy_cidrs
 	for (size_t i = 0; i < groups->set_count; i++)
 		if (!groups->sets[i]->touched)
 			groups->sets[i]->touched = set_covers_touched(groups->sets[i], cidrs);
+}
+
+void policy_groups_repeat(struct policy_groups *groups)
+{
+	groups->compiled = false;
 }
 
 void policy_groups_settle(struct policy_groups *groups)

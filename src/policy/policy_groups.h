@@ -65,6 +65,8 @@ void policy_groups_put(struct policy_groups *groups, struct policy_set *set,
 /* Looks up stale sets, or takes the next step. 1: there is one more; 0; -ENOMEM changes nothing. */
 int policy_groups_resolve(struct policy_groups *groups, struct policy_peers *peers,
 			  struct policy_cidrs *cidrs);
+/* The tables of this step did not come into force: it is taken again, not the next one. */
+void policy_groups_repeat(struct policy_groups *groups);
 /* Marks the sets in whose prefixes a touched one of cidrs lies. */
 void policy_groups_touch(struct policy_groups *groups, const struct policy_cidrs *cidrs);
 /* The tables of this step are made: forgets what was touched. */

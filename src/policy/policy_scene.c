@@ -513,9 +513,11 @@ static int settle(struct policy_scene *scene)
 	if (!r)
 		r = enter_dirty(scene, scene->imagined, scene->imagined_count);
 	if (!r)
-		do
+		do {
 			r = policy_engine_compile(scene->engine, &changed, &count);
-		while (r > 0);
+			if (r > 0) /* what this step changed is not told by the next one */
+				scene->whole = true;
+		} while (r > 0);
 	if (!r)
 		r = tell_compiled(scene, changed, count);
 	if (!r)

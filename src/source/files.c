@@ -118,7 +118,8 @@ static int parse_manifests(const char *text, size_t length, const char *path, co
 	return object_parse(text, length, &options, ret, diag);
 }
 
-/* Gives a file that is broken when we start the objects it had before. */
+/* Gives a file that we see first the objects it had in an earlier run: should it be broken now, or
+ * refused for what another one holds, these stay. */
 static int restore(struct files *files, const char *name, const char *shown)
 {
 	const struct files_format *format = &files->format;
@@ -126,11 +127,14 @@ static int restore(struct files *files, const char *name, const char *shown)
 	_cleanup_free_ char *text = NULL;
 	struct diag diag = { 0 };
 	size_t length;
+	int r;
 
-	if (kept_files_get(files->kept, name, &text, &length) < 0 ||
-	    (format->parse_kept ? format->parse_kept : format->parse)(
-		    text, length, shown, name, format->data, &list, &diag) < 0)
-		return 0;
+	r = kept_files_get(files->kept, name, &text, &length);
+	if (r == 0)
+		r = (format->parse_kept ? format->parse_kept : format->parse)(
+			text, length, shown, name, format->data, &list, &diag);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
 	return file_set_restore(files->set, name, take_ptr(list));
 }
 
@@ -150,15 +154,20 @@ static int read_file(struct files *files, int dir_fd, struct seen *seen, bool fi
 		r = files->format.parse(text, length, shown, seen->name, files->format.data, &list,
 					&diag);
 	free(take_ptr(seen->text));
+	if (r < 0 && !diag_is_set(&diag))
+		return r;
+	if (first) {
+		int restored = restore(files, seen->name, shown);
+
+		if (restored < 0)
+			return restored;
+	}
 	if (r >= 0) {
 		seen->text = take_ptr(text);
 		seen->length = length;
 		return file_set_offer(files->set, seen->name, take_ptr(list));
 	}
-	if (!diag_is_set(&diag))
-		return r;
-	r = first ? restore(files, seen->name, shown) : 0;
-	return r < 0 ? r : file_set_refuse(files->set, seen->name, &diag);
+	return file_set_refuse(files->set, seen->name, &diag);
 }
 
 /* Reads the file unless it is the one that was read before. */
@@ -184,6 +193,8 @@ static int visit(struct files *files, int dir_fd, const char *name)
 	if (r < 0)
 		return r;
 	seen->signature = signature_of(&st);
+	if (files->format.timed && !seen->text) /* it may be right a moment later */
+		seen->signature = (struct signature){ 0 };
 	if (is_recent(st.st_ctim)) {
 		seen->signature = (struct signature){ 0 };
 		files->racy = true;

@@ -30,6 +30,7 @@ struct files_format {
 	/* The same of a text that was in force once, for a file that is broken now. NULL: parse. */
 	int (*parse_kept)(const char *text, size_t length, const char *path, const char *name,
 			  void *data, struct object_list **ret, struct diag *diag);
+	bool timed; /* what is refused now may be right later: it is read again at each look */
 	void *data;
 };
 

@@ -391,6 +391,19 @@ static void a_file_broken_at_the_next_start_has_its_objects_of_before(void **sta
 	expect_events(fixture, "+w -x ");
 }
 
+static void a_file_refused_for_anothers_at_the_next_start_has_its_objects_of_before(void **state)
+{
+	struct fixture *fixture = *state;
+
+	write_file(fixture, "a.yaml", PODS("x"));
+	write_file(fixture, "b.yaml", PODS("y"));
+	start(fixture);
+	write_file(fixture, "b.yaml", PODS("x", "y"));
+	restart(fixture);
+	expect_events(fixture, "+x +y ");
+	assert_int_equal(files_problem_count(fixture->files), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +419,7 @@ int main(void)
 		FILES_TEST(a_fifo_and_a_huge_file_are_refused_without_waiting),
 		FILES_TEST(a_refused_files_previous_objects_refuse_others_in_turn),
 		FILES_TEST(a_file_broken_at_the_next_start_has_its_objects_of_before),
+		FILES_TEST(a_file_refused_for_anothers_at_the_next_start_has_its_objects_of_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,13 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/fsutil.h"
-#include "base/log.h"
-#include "model/document.h"
 #include "model/inventory.h"
 
 struct inventory_files {
@@ -31,11 +26,13 @@ static int parse(const char *text, size_t length, const char *path, const char *
 	return inventory_parse(text, length, &options, ret, diag);
 }
 
-/* However old it is: it was good. */
+/* However old it is, and whatever the clock says meanwhile: it was good. */
 static int parse_kept(const char *text, size_t length, const char *path, const char *name,
 		      void *data, struct object_list **ret, struct diag *diag)
 {
-	const struct inventory_options options = { .file = path, .name = name, .now = time(NULL) };
+	const struct inventory_options options = { .file = path,
+						   .name = name,
+						   .now = INT64_MAX - INVENTORY_AHEAD_MAX };
 
 	return inventory_parse(text, length, &options, ret, diag);
 }
@@ -45,9 +42,9 @@ int inventory_files_new(uv_loop_t *loop, const char *dir, const char *keep, int6
 {
 	_cleanup_(inventory_files_freep) struct inventory_files *inventory =
 		calloc(1, sizeof(*inventory));
-	const struct files_format format = { .parse = parse,
-					     .parse_kept = parse_kept,
-					     .data = inventory };
+	const struct files_format format = {
+		.parse = parse, .parse_kept = parse_kept, .timed = true, .data = inventory
+	};
 	int r;
 
 	if (!inventory)

@@ -16,17 +16,25 @@ struct kept_files {
 	char *dir;
 };
 
+static int make_dir(const char *dir)
+{
+	return mkdir(dir, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 int kept_files_open(const char *dir, struct kept_files **ret)
 {
 	_cleanup_(kept_files_freep) struct kept_files *kept = calloc(1, sizeof(*kept));
+	int r;
 
 	if (!kept)
 		return -ENOMEM;
 	kept->dir = strdup(dir);
 	if (!kept->dir)
 		return -ENOMEM;
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
+	r = make_dir(dir);
+	/* On such a disk nothing new can be kept, and nothing was. */
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT && r != -EROFS)
+		return r;
 	*ret = take_ptr(kept);
 	return 0;
 }
@@ -57,13 +65,15 @@ int kept_files_put(const struct kept_files *kept, const char *name, const char *
 {
 	_cleanup_free_ char *path = path_of(kept, name), *have = NULL;
 	size_t have_length = 0;
+	int r;
 
 	if (!path)
 		return -ENOMEM;
 	if (kept_files_get(kept, name, &have, &have_length) == 0 && have_length == length &&
 	    memcmp(have, text, length) == 0)
 		return 0;
-	return file_replace(path, text, length, 0600, true);
+	r = make_dir(kept->dir);
+	return r < 0 ? r : file_replace(path, text, length, 0600, true);
 }
 
 static void closedirp(DIR **dir)
@@ -79,7 +89,7 @@ int kept_files_sweep(const struct kept_files *kept, bool (*stays)(const char *na
 	const struct dirent *entry;
 
 	if (!dir)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno;
 	while ((entry = readdir(dir)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
 		    !stays(entry->d_name, data))

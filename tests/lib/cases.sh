@@ -38,6 +38,7 @@ our_collection() {
 	both_readings "our cases in steps" --cluster "$OURS/cluster-v4.json" --cluster "$OURS/cluster-v6.json" \
 		--cases "$OURS/steps.jsonl" "$@"
 	judged "our cases of peers" --cluster "$OURS/cluster-peers.json" --cases "$OURS/peers.jsonl" "$@"
+	judged "our cases of audit" --cluster "$OURS/cluster-peers.json" --cases "$OURS/audit.jsonl" "$@"
 }
 
 larger_collection() {

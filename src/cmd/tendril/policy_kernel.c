@@ -65,6 +65,11 @@ void policy_kernel_begin(struct policy_scene *scene, void *data)
 	policy_scene_listen(scene, on_compiled, kernel);
 }
 
+static const char *word_of(const struct policy_decision *decision)
+{
+	return decision->audited ? "audited" : (decision->allowed ? "allowed" : "denied");
+}
+
 static void tell_difference(const struct policy_kernel *kernel, enum td_direction direction,
 			    const struct policy_party *subject, const struct policy_party *peer,
 			    const struct policy_probe *probe,
@@ -77,9 +82,9 @@ static void tell_difference(const struct policy_kernel *kernel, enum td_directio
 		"%s of %s, peer %s, %s: the kernel says %s by rule %u (match %d), the compiler %s "
 		"by rule %u (match %d)\n",
 		direction == TD_EGRESS ? "egress" : "ingress", subject->text, peer->text,
-		policy_probe_format(probe, text), of_kernel->allowed ? "allowed" : "denied",
-		of_kernel->rule, (int)of_kernel->match, of_compiler->allowed ? "allowed" : "denied",
-		of_compiler->rule, (int)of_compiler->match);
+		policy_probe_format(probe, text), word_of(of_kernel), of_kernel->rule,
+		(int)of_kernel->match, word_of(of_compiler), of_compiler->rule,
+		(int)of_compiler->match);
 }
 
 int policy_kernel_judge(struct policy_scene *scene, enum td_direction direction,
@@ -91,6 +96,7 @@ int policy_kernel_judge(struct policy_scene *scene, enum td_direction direction,
 	const struct dry_run_question question = {
 		.direction = direction,
 		.subject = subject->identity,
+		.audited = subject->audited,
 		.peer = peer->identity,
 		.outside = peer->outside,
 		.addr = peer->ip[probe->ipv6],
@@ -104,17 +110,17 @@ int policy_kernel_judge(struct policy_scene *scene, enum td_direction direction,
 	if (r < 0)
 		return r;
 	if (!subject->is_pod) {
-		*ret_allowed = of_compiler.allowed;
+		*ret_allowed = of_compiler.allowed || of_compiler.audited;
 		return 0;
 	}
 	r = dry_run_judge(kernel->run, &question, &of_kernel, diag);
 	if (r < 0)
 		return r;
-	if (of_kernel.allowed != of_compiler.allowed || of_kernel.rule != of_compiler.rule ||
-	    of_kernel.match != of_compiler.match) {
+	if (of_kernel.allowed != of_compiler.allowed || of_kernel.audited != of_compiler.audited ||
+	    of_kernel.rule != of_compiler.rule || of_kernel.match != of_compiler.match) {
 		tell_difference(kernel, direction, subject, peer, probe, &of_kernel, &of_compiler);
 		kernel->differences++;
 	}
-	*ret_allowed = of_kernel.allowed;
+	*ret_allowed = of_kernel.allowed || of_kernel.audited;
 	return 0;
 }

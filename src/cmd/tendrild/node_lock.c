@@ -38,7 +38,7 @@ int node_lock(struct diag *diag)
 	if (fd < 0)
 		return -errno;
 	if (bind(fd, (const struct sockaddr *)&addr, len) == 0)
-		return listen(fd, 1) < 0 ? -errno : take_fd(fd);
+		return listen(fd, SOMAXCONN) < 0 ? -errno : take_fd(fd);
 	if (errno != EADDRINUSE)
 		return -errno;
 	if (find_holder(&addr, len, &holder) && holder.uid != 0)

@@ -456,8 +456,10 @@ static int do_policy(struct regenerate *regenerate)
 			return more;
 		r = sync_tables(regenerate, changed, changed_count);
 		/* compile() tells a change only once: after a failure everything has to be written. */
-		if (r < 0)
+		if (r < 0) {
 			regenerate->dirty |= DIRTY_SUBJECTS;
+			policy_engine_repeat(regenerate->agent->engine);
+		}
 	} while (r == 0 && more);
 	return r;
 }
@@ -532,6 +534,7 @@ static int do_lost_policies(struct regenerate *regenerate)
 {
 	if (!regenerate->policies_lost)
 		return 0;
+	regenerate->dirty |= DIRTY_POLICY;
 	publish_mark(regenerate->agent, 1u << TABLES_RULE);
 	for (unsigned int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
 		int r = 0;
@@ -558,7 +561,7 @@ static const struct step {
 	int (*run)(struct regenerate *regenerate);
 	const char *consequence, *remedy;
 } steps[] = {
-	{ DIRTY_MODES, "policy modes", true, true, do_modes,
+	{ DIRTY_MODES, "policy modes", true, false, do_modes,
 	  "what was audited is, and what was enforced is; new workloads are not connected",
 	  "free memory" },
 	{ DIRTY_IDENTITIES, "identities", true, false, do_identities,
@@ -641,6 +644,8 @@ static int run_steps(struct regenerate *regenerate, bool *failed)
 	int result = do_lost_policies(regenerate);
 
 	*failed = result < 0;
+	if (result < 0)
+		return result;
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int r = run_step(regenerate, &steps[i]);
 
@@ -649,7 +654,7 @@ static int run_steps(struct regenerate *regenerate, bool *failed)
 		*failed = true;
 		/* Endpoints must not come before the policies they need. */
 		if (steps[i].enforcing) {
-			result = result < 0 ? result : r;
+			result = r;
 			break;
 		}
 	}

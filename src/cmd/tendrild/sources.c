@@ -97,6 +97,11 @@ static int open_inventory(struct sources *sources, struct diag *diag)
 		return -ENOMEM;
 	}
 	r = dir_make(dir, 0755);
+	if (r == -EROFS || r == -ENOSPC || r == -EDQUOT) {
+		log_warn("source", "no inventory: its directory cannot be made",
+			 LOG_STR("dir", dir), LOG_ERR(r));
+		return 0;
+	}
 	if (r == 0)
 		r = inventory_files_new(sources->agent->loop, dir, keep,
 					settings->inventory.max_age, sources->agent->store,
