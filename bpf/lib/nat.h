@@ -202,33 +202,41 @@ enum td_nat_taken {
 /* Ports tried when none is free. */
 #define TD_NAT_TAKE_OVER_TRIES 8
 
+/* Tries the port of s->nat_key: 1 if its connection is over, then the mapping is this connection's,
+ * locked until it is claimed. A function of its own, so that the verifier reads it once. */
+TD_GLOBAL int td_nat_take_over_one(void)
+{
+	struct td_slow *s = td_slow_get();
+	struct td_nat *have;
+	struct td_ct *ct;
+
+	if (!s)
+		return 0;
+	have = td_nat_find(&s->nat_key, s->config_flags);
+	if (!have)
+		return 0;
+	td_nat_connection(&s->nat_key, have, &s->nat_ct);
+	/* Of a build before too: else nothing was to be had while its connections move. */
+	ct = td_ct_find(&s->nat_ct, s->config_flags);
+	if (!td_nat_is_over(s, ct) || !td_nat_lock(have))
+		return 0;
+	if (ct)
+		ct->expires = s->now; /* the timer tells its end */
+	have->pod = s->pkt.conn.addr[0];
+	have->pod_port = s->pkt.conn.port[0];
+	return 1;
+}
+
 /* Gives the port of a connection that is over to this one, as the kernel's masquerading does:
- * TD_NAT_OVER, and s->nat_key is its mapping, locked until it is claimed. */
-TD_GLOBAL int td_nat_take_over(void)
+ * TD_NAT_OVER, and s->nat_key is its mapping. */
+static __always_inline int td_nat_take_over(struct td_slow *s)
 {
 	__u32 span = load_config.nat_port_max - load_config.nat_port_min + 1;
-	struct td_slow *s = td_slow_get();
 
-	if (!s || !span)
-		return -1;
-	for (int i = 0; i < TD_NAT_TAKE_OVER_TRIES; i++) {
-		struct td_nat *have;
-		struct td_ct *ct;
-
+	for (int i = 0; span && i < TD_NAT_TAKE_OVER_TRIES; i++) {
 		s->nat_key.local_port = td_nat_any_port(span);
-		have = td_nat_find(&s->nat_key, s->config_flags);
-		if (!have)
-			continue;
-		td_nat_connection(&s->nat_key, have, &s->nat_ct);
-		/* Of a build before too: else nothing was to be had while its connections move. */
-		ct = td_ct_find(&s->nat_ct, s->config_flags);
-		if (!td_nat_is_over(s, ct) || !td_nat_lock(have))
-			continue;
-		if (ct)
-			ct->expires = s->now; /* the timer tells its end */
-		have->pod = s->pkt.conn.addr[0];
-		have->pod_port = s->pkt.conn.port[0];
-		return TD_NAT_OVER;
+		if (td_nat_take_over_one())
+			return TD_NAT_OVER;
 	}
 	return -1;
 }
@@ -329,7 +337,7 @@ TD_GLOBAL int td_nat_settle(struct __sk_buff *skb, int taken)
 
 /* Gives the connection an outside address and port. A drop reason, or 0. One after the other and not
  * one within the other: the stack of all functions under way counts together. */
-static __always_inline int td_nat_allocate(struct __sk_buff *skb, const struct td_slow *s,
+static __always_inline int td_nat_allocate(struct __sk_buff *skb, struct td_slow *s,
 					   const struct td_addr *node)
 {
 	int taken;
@@ -338,7 +346,7 @@ static __always_inline int td_nat_allocate(struct __sk_buff *skb, const struct t
 		return TD_DROP_UNSUPPORTED_PROTOCOL_FOR_NAT_MASQUERADE;
 	taken = td_nat_choose(skb, node);
 	if (taken == TD_NAT_NONE_FREE)
-		taken = td_nat_take_over();
+		taken = td_nat_take_over(s);
 	return td_nat_settle(skb, taken);
 }
 
