@@ -28,6 +28,7 @@ reset_close() { # ADDRESS PORT OWN-PORT: closes by RST
 	at default/a "$PYTHON" -c '
 import socket, struct, sys
 s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1) # the other family may rest in TIME_WAIT there
 s.bind(("::" if ":" in sys.argv[1] else "", int(sys.argv[3])))
 s.connect((sys.argv[1], int(sys.argv[2])))
 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
